@@ -1,0 +1,1 @@
+"""Commands and queries behind CLI and API."""

@@ -1,0 +1,1 @@
+"""Legs, calls, B2BUA and registrations: a softswitch by itself."""

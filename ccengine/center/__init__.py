@@ -1,0 +1,1 @@
+"""Queues, IVR and agents on top of calls."""

@@ -1,0 +1,1 @@
+"""Dialplans in YAML: source positions, schema, interpreter and spoken values."""

@@ -1,0 +1,1 @@
+"""Codecs, tones and level arithmetic on numpy arrays."""

@@ -1,0 +1,1 @@
+"""Builds every room, owns start, drain and stop."""

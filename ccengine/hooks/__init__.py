@@ -1,0 +1,1 @@
+"""Business hooks: specifications, deadlines and isolation."""

@@ -1,0 +1,1 @@
+"""The append-only file of facts, its frames, segments and replay."""

@@ -1,0 +1,1 @@
+"""Media worker processes: RTP in, mix, record, RTP out."""

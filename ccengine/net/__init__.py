@@ -1,0 +1,1 @@
+"""asyncio sockets for SIP."""

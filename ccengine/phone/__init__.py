@@ -1,0 +1,1 @@
+"""A small user agent for demo, benchmarks and tests."""

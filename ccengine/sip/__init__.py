@@ -1,0 +1,1 @@
+"""SIP messages, transactions, dialogs and registrar, sans-IO (:rfc:`3261`)."""

@@ -1,0 +1,1 @@
+"""Database projections of the journal."""
