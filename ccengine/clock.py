@@ -10,7 +10,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Moment(NamedTuple):
+    """One instant in both ways of telling time: ``now`` monotonic seconds, ``at`` UTC."""
+
+    now: float
+    at: datetime
 
 
 class Clock(Protocol):
@@ -66,6 +73,11 @@ class VirtualClock:
         """Move forward to ``now``; an earlier instant leaves the clock where it is."""
         self._now = max(self._now, now)
         return self._now
+
+
+def moment_of(clock: Clock) -> Moment:
+    """Return what a clock tells right now, in both ways."""
+    return Moment(clock.now(), clock.at())
 
 
 @cache

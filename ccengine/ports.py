@@ -175,8 +175,26 @@ class HangUp:
     cause: HangupCause = "normal"
 
 
+@dataclass(frozen=True, slots=True)
+class LabelCall:
+    """Write into the call's record what its flow found out; empty texts change nothing."""
+
+    call_id: str
+    queue: str = ""
+    customer_id: str = ""
+    customer_name: str = ""
+
+
 CallCommand: TypeAlias = (
-    RingCall | AnswerCall | StartPlay | StopPlay | StartDial | CancelDial | ConnectDial | HangUp
+    RingCall
+    | AnswerCall
+    | StartPlay
+    | StopPlay
+    | StartDial
+    | CancelDial
+    | ConnectDial
+    | HangUp
+    | LabelCall
 )
 
 
