@@ -69,6 +69,12 @@ class DialplanError(DocumentError):
     code = "CC1002"
 
 
+class FlowError(CcengineError):
+    """A flow cannot go on: an expression has no value, or it runs in circles."""
+
+    code = "CC1100"
+
+
 class SipError(CcengineError):
     """A SIP rule was broken; ``status`` is the response that a request deserves."""
 
