@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias, cast
 
 from ccengine.sdp.codec import STATIC, CodecOffer
@@ -84,17 +85,7 @@ class MediaSection:
 
         A static payload type needs no ``a=rtpmap``, but one that is there wins.
         """
-        rtpmaps = _by_payload_type(self.attributes_of("rtpmap"))
-        fmtps = _by_payload_type(self.attributes_of("fmtp"))
-        found = []
-        for text in self.formats:
-            if not (text.isascii() and text.isdigit()) or int(text) > 127:
-                continue
-            payload_type = int(text)
-            codec = _codec(payload_type, rtpmaps.get(payload_type), fmtps.get(payload_type, ""))
-            if codec is not None:
-                found.append(codec)
-        return tuple(found)
+        return _codecs(self.formats, self.attributes)
 
     @property
     def ptime_ms(self) -> int | None:
@@ -210,13 +201,31 @@ def _milliseconds(text: str | None) -> int | None:
     return int(whole) or None
 
 
-def _by_payload_type(values: tuple[str, ...]) -> dict[int, str]:
+def _by_payload_type(attributes: tuple[Attribute, ...], name: str) -> dict[int, str]:
     found: dict[int, str] = {}
-    for value in values:
+    for key, value in attributes:
+        if key != name or not value:
+            continue
         number, _, rest = value.strip().partition(" ")
         if number.isascii() and number.isdigit() and len(number) <= 3:
             found.setdefault(int(number), rest.strip())
     return found
+
+
+# Phones of one make describe their codecs with the same words in every call.
+@lru_cache(maxsize=512)
+def _codecs(formats: tuple[str, ...], attributes: tuple[Attribute, ...]) -> tuple[CodecOffer, ...]:
+    rtpmaps = _by_payload_type(attributes, "rtpmap")
+    fmtps = _by_payload_type(attributes, "fmtp")
+    found = []
+    for text in formats:
+        if not (text.isascii() and text.isdigit()) or len(text) > 3 or int(text) > 127:
+            continue
+        payload_type = int(text)
+        codec = _codec(payload_type, rtpmaps.get(payload_type), fmtps.get(payload_type, ""))
+        if codec is not None:
+            found.append(codec)
+    return tuple(found)
 
 
 def _codec(payload_type: int, rtpmap: str | None, fmtp: str) -> CodecOffer | None:

@@ -257,7 +257,8 @@ def _keep_numbers(
                     free for free in range(FIRST_DYNAMIC, LAST_DYNAMIC + 1) if free not in taken
                 )
             taken.add(number)
-        found.append(replace(codec, payload_type=number))
+        same = number == codec.payload_type
+        found.append(codec if same else replace(codec, payload_type=number))
     return tuple(found)
 
 

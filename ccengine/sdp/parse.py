@@ -8,6 +8,7 @@ wrong place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ccengine.errors import SdpError
 from ccengine.sdp.description import (
@@ -53,6 +54,7 @@ class _Section:
         )
 
 
+@lru_cache(maxsize=32)
 def parse(data: bytes) -> SessionDescription:
     """Return the description in ``data``.
 
