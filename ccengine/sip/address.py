@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from ccengine.sip.uri import Params, SipUri
+from ccengine.errors import SipParseError
+from ccengine.sip.grammar import (
+    Params,
+    closing_quote,
+    format_params,
+    param_of,
+    parse_params,
+    quote,
+    unquote,
+    with_param,
+)
+from ccengine.sip.uri import SipUri
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+(?: [A-Za-z0-9\-.!%*_+`'~]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A display name, a URI and the parameters of the header field (not of the URI)."""
+    """A display name, a URI and the parameters of the header field (not of the URI).
+
+    Values of parameters are kept as written; :meth:`param` takes quotes away.
+    """
 
     uri: SipUri
     display_name: str = ""
@@ -18,17 +35,64 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Return the address that ``text`` spells; raises SipParseError (400)."""
-        raise NotImplementedError
+        text = text.strip(" \t")
+        name = ""
+        if text[:1] == '"':
+            end = closing_quote(text)
+            if end < 0:
+                raise SipParseError(f"quotes are not balanced: {text[:60]!r}")
+            name = unquote(text[: end + 1])
+            text = text[end + 1 :].lstrip(" \t")
+            if text[:1] != "<":
+                raise SipParseError(f"no <URI> after the display name: {text[:60]!r}")
+            left = 0
+        else:
+            left = text.find("<")
+            if left < 0:
+                return _parse_bare(text)
+            if left:
+                name = text[:left].rstrip(" \t")
+        right = text.find(">", left)
+        if right < 0:
+            raise SipParseError(f"a < is not closed: {text[:60]!r}")
+        tail = text[right + 1 :]
+        if tail:
+            tail = tail.lstrip(" \t")
+            if tail[:1] not in {";", ""}:
+                raise SipParseError(f"no ; before parameters: {tail[:60]!r}")
+            return cls(SipUri.parse(text[left + 1 : right].strip(" \t")), name, parse_params(tail))
+        return cls(SipUri.parse(text[left + 1 : right].strip(" \t")), name)
 
     @property
     def tag(self) -> str:
         """The tag, empty when absent."""
-        raise NotImplementedError
+        for name, value in self.params:
+            if name == "tag":
+                return value
+        return ""
 
     def param(self, name: str) -> str | None:
         """Return the value of a parameter, ``""`` when it has none, None when absent."""
-        raise NotImplementedError
+        return param_of(self.params, name)
 
     def with_param(self, name: str, value: str) -> Address:
         """Return a copy with one parameter set."""
-        raise NotImplementedError
+        return Address(self.uri, self.display_name, with_param(self.params, name, value))
+
+    def __str__(self) -> str:
+        name = self.display_name
+        if not name:
+            return f"<{self.uri}>{format_params(self.params)}"
+        if _PLAIN_NAME.fullmatch(name) is None:
+            name = quote(name)
+        return f"{name} <{self.uri}>{format_params(self.params)}"
+
+
+def _parse_bare(text: str) -> Address:
+    """Read the form without brackets: what follows the first ``;`` belongs to the header."""
+    uri, semicolon, tail = text.partition(";")
+    # "The Contact, From and To header fields that contain a question mark or comma MUST be
+    # enclosed in angle brackets" (section 20).
+    if "?" in uri or "," in uri:
+        raise SipParseError(f"a URI with ? or , needs brackets: {text[:60]!r}")
+    return Address(SipUri.parse(uri.rstrip(" \t")), "", parse_params(tail) if semicolon else ())
