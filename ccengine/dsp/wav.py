@@ -16,31 +16,20 @@ from numpy.typing import NDArray
 
 from ccengine.dsp import g711
 from ccengine.dsp.resample import resample_float
+from ccengine.dsp.riff import (
+    FORMAT_ALAW,
+    FORMAT_FLOAT,
+    FORMAT_PCM,
+    FORMAT_ULAW,
+    WavFormat,
+    wav_header,
+)
 from ccengine.errors import PromptError
 
-FORMAT_PCM: Final = 1
-FORMAT_FLOAT: Final = 3
-FORMAT_ALAW: Final = 6
-FORMAT_ULAW: Final = 7
 _FORMAT_EXTENSIBLE: Final = 0xFFFE
 _LAW_OF_FORMAT = {FORMAT_ALAW: g711.ALAW, FORMAT_ULAW: g711.ULAW}
 _CURE = "convert it with: sox FILE -b 16 -c 1 -r 16000 OUT.wav"
 _MAX_RATE = 384_000
-
-
-@dataclass(frozen=True, slots=True)
-class WavFormat:
-    """What a file's ``fmt`` chunk says; ``tag`` is the real tag of an extensible format."""
-
-    tag: int
-    channels: int
-    sample_rate: int
-    bits: int
-
-    @property
-    def frame_bytes(self) -> int:
-        """Return the bytes of one sample of all channels."""
-        return self.channels * ((self.bits + 7) // 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,27 +141,6 @@ def read_wav(path: Path, sample_rate: int) -> NDArray[np.int16]:
     mono = file.samples().mean(axis=1)
     out = resample_float(mono, file.format.sample_rate, sample_rate)
     return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
-
-
-def wav_header(kind: WavFormat, data_bytes: int) -> bytes:
-    """Return everything that stands before the samples, for a ``data`` chunk of that size.
-
-    Formats other than PCM get the longer ``fmt`` and the ``fact`` chunk that they must have.
-    """
-    frame = kind.frame_bytes
-    fmt = struct.pack(
-        "<HHIIHH", kind.tag, kind.channels, kind.sample_rate, kind.sample_rate * frame, frame,
-        kind.bits,
-    )  # fmt: skip
-    chunks = b""
-    if kind.tag == FORMAT_PCM:
-        chunks += struct.pack("<4sI", b"fmt ", len(fmt)) + fmt
-    else:
-        chunks += struct.pack("<4sI", b"fmt ", len(fmt) + 2) + fmt + b"\0\0"
-        chunks += struct.pack("<4sII", b"fact", 4, data_bytes // frame)
-    chunks += struct.pack("<4sI", b"data", data_bytes)
-    riff = 4 + len(chunks) + data_bytes + (data_bytes & 1)
-    return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + chunks
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:

@@ -14,14 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccengine.dsp import g711
-from ccengine.dsp.wav import (
-    FORMAT_ULAW,
-    WavFormat,
-    open_wav,
-    read_wav,
-    wav_header,
-    write_wav,
-)
+from ccengine.dsp.riff import FORMAT_ULAW, WavFormat, wav_header
+from ccengine.dsp.wav import open_wav, read_wav, write_wav
 from ccengine.errors import PromptError
 
 TONE = (12000 * np.sin(2 * np.pi * 500 * np.arange(8000) / 8000)).astype(np.int16)
