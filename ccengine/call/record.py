@@ -6,16 +6,17 @@ of facts about different records does not matter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from ccengine.journal.cdr import CdrCall, CdrLeg, RecordingDone
 from ccengine.ports import HangupCause, Party
-from ccengine.sdp.negotiation import MediaPlan, Negotiation
+from ccengine.sdp.media import MediaPlan
+from ccengine.sdp.negotiation import Negotiation
 from ccengine.sip.flow import Flow
 
-LegState: TypeAlias = Literal["trying", "ringing", "early", "answered", "ending"]
+LegState: TypeAlias = Literal["trying", "ringing", "early", "answered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class LegRecord:
 
     ``leg_id`` is the name of the SIP session.  ``party`` is the person at that end as the
     records show it.  ``started``, ``answered`` are monotonic seconds, the ``…_at`` beside
-    them UTC.  ``port`` is 0 while the leg has no media.
+    them UTC.  ``port`` is 0 while no RTP port is leased; ``has_media`` says that the media
+    plane was told of the leg.
     """
 
     leg_id: str
@@ -41,11 +43,19 @@ class LegRecord:
     ringing_at: datetime | None = None
     answered: float | None = None
     answered_at: datetime | None = None
-    worker: str = ""
     port: int = 0
-    sdp: Negotiation = field(default_factory=Negotiation)
-    plan: MediaPlan | None = None
-    media_rev: int = 0
+    sdp: Negotiation | None = None
+    has_media: bool = False
+
+    @property
+    def plan(self) -> MediaPlan | None:
+        """Return what offer and answer agreed on, or nothing yet."""
+        return self.sdp.plan if self.sdp is not None else None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the session of this leg is established."""
+        return self.state == "answered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,8 @@ class CallRecord:
 
     ``direct`` calls dial an extension by themselves; the others belong to a flow.
     ``connected`` names the dial that the caller talks to.  Talk time is counted over all
-    connections of the call.
+    connections of the call.  ``callee_left`` is true after the connected party hung up and
+    until something else happens, so that the record says who ended the call.
     """
 
     call_id: str
@@ -85,9 +96,9 @@ class CallRecord:
     connected_since: float | None = None
     first_connected: float | None = None
     talk_s: float = 0.0
+    callee_left: bool = False
     play_id: str = ""
     recording: str = ""
-    recording_rev: int = 0
     queue: str = ""
     agent_id: str = ""
     customer_id: str = ""
@@ -171,21 +182,18 @@ FACTS: tuple[type[Any], ...] = (CallSet, LegSet, LegClosed, CdrCall, CdrLeg, Rec
 class CallState:
     """Every call and leg that is alive, changed by :meth:`apply` alone."""
 
-    __slots__ = ("calls", "closing", "legs", "recordings")
+    __slots__ = ("calls", "closing", "legs")
 
     def __init__(self) -> None:
         self.calls: dict[str, CallRecord] = {}
         self.legs: dict[str, LegRecord] = {}
         self.closing: dict[str, ClosingLeg] = {}
-        self.recordings: dict[str, str] = {}
 
     def apply(self, fact: CallFact) -> None:
         """Change the state by one fact: the only mutator, live and in replay."""
         match fact:
             case CallSet(record=call):
                 self.calls[call.call_id] = call
-                if call.recording:
-                    self.recordings[call.recording] = call.call_id
             case LegSet(record=leg):
                 self.legs[leg.leg_id] = leg
             case LegClosed(leg_id=leg_id, closing=closing):
@@ -196,4 +204,4 @@ class CallState:
             case CdrLeg():
                 self.closing.pop(fact.leg_id, None)
             case RecordingDone():
-                self.recordings.pop(fact.recording_id, None)
+                pass  # a statement for the books: nothing alive depends on it

@@ -1,0 +1,226 @@
+"""The caller's side of a call: answering, playing, connecting, and changes while people talk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ccengine.call.context import CallContext
+from ccengine.call.ender import Ender
+from ccengine.call.media_desk import MediaDesk
+from ccengine.call.record import CallRecord, LegRecord
+from ccengine.clock import Moment
+from ccengine.errors import MediaError, SdpError
+from ccengine.events import CallConnected
+from ccengine.ports import CallAnswered, ConnectDial, HangupCause, PlayFinished, StartPlay
+from ccengine.sip.output import Accepted, AckReceived, ReinviteReceived
+
+
+class Connector:
+    """Carries out :class:`AnswerCall`, :class:`StartPlay` and :class:`ConnectDial`."""
+
+    def __init__(self, context: CallContext, desk: MediaDesk, ender: Ender) -> None:
+        self._context = context
+        self._desk = desk
+        self._ender = ender
+
+    # --- commands ----------------------------------------------------------------------------
+
+    def ring(self, call: CallRecord, when: Moment) -> None:
+        """Tell the caller that somebody is alerted."""
+        leg = self._context.caller_leg(call)
+        if leg is None or leg.state != "trying":
+            return
+        self._context.put_leg(replace(leg, state="ringing", ringing_at=when.at))
+        self._context.sip.provisional(leg.leg_id, 180, when.now)
+
+    def answer(self, call: CallRecord, when: Moment, *, prefer: str = "") -> bool:
+        """Answer the caller; return whether the caller is answered now."""
+        leg = self._context.caller_leg(call)
+        if leg is None:
+            return False
+        if leg.is_answered:
+            self._context.tell(CallAnswered(call.call_id))
+            return True
+        try:
+            leg, body = self._describe(leg, prefer)
+        except MediaError:
+            self._ender.end_call(call, "congestion", "system", when, status=503)
+            return False
+        except SdpError:
+            self._ender.end_call(call, "failure", "system", when, status=488)
+            return False
+        leg = self._context.put_leg(
+            replace(leg, state="answered", answered=when.now, answered_at=when.at)
+        )
+        self._context.sip.accept(leg.leg_id, when.now, body=body)
+        call = self._context.put_call(
+            replace(self._context.call(call.call_id) or call, answered_at=when.at)
+        )
+        if leg.plan is not None and self._context.settings.recording_mode == "answer":
+            self._desk.record(call, when, left=leg.leg_id)
+        self._context.tell(CallAnswered(call.call_id))
+        return True
+
+    def _describe(self, leg: LegRecord, prefer: str) -> tuple[LegRecord, bytes]:
+        """Return the leg with its media wanted, and the body of its 2xx or 183.
+
+        Without an offer in the INVITE ours goes into the 2xx, and media waits for the ACK.
+        """
+        if leg.sdp is None:
+            return self._desk.offer(leg, prefer)
+        if leg.sdp.state == "remote_offer":
+            leg, body = self._desk.answer(leg, prefer)
+        else:
+            body = leg.sdp.sent
+        return (self._desk.want_leg(leg) if leg.plan is not None else leg), body
+
+    def play(self, call: CallRecord, command: StartPlay, when: Moment) -> None:
+        """Play files to the caller, as early media when not answered yet (183)."""
+        leg = self._context.caller_leg(call)
+        if leg is not None and not leg.has_media and leg.sdp is not None and not leg.is_answered:
+            leg = self._early(leg, when)
+        if leg is None or not leg.has_media:
+            self._context.tell(PlayFinished(call.call_id, command.play_id, "failed"))
+            return
+        call = self._stop_playing(call)
+        self._context.put_call(replace(call, play_id=command.play_id, callee_left=False))
+        self._desk.play(leg, command)
+
+    def _early(self, leg: LegRecord, when: Moment) -> LegRecord | None:
+        try:
+            leg, body = self._describe(leg, "")
+        except (MediaError, SdpError):
+            return None
+        self._context.sip.provisional(leg.leg_id, 183, when.now, body=body)
+        return self._context.put_leg(replace(leg, state="early"))
+
+    def _stop_playing(self, call: CallRecord) -> CallRecord:
+        if not call.play_id:
+            return call
+        self._context.media.drop(call.play_id)
+        self._context.tell(PlayFinished(call.call_id, call.play_id, "stopped"))
+        return self._context.put_call(replace(call, play_id=""))
+
+    def stop(self, call: CallRecord, play_id: str) -> None:
+        """Stop a play; no event follows."""
+        if call.play_id == play_id:
+            self._context.media.drop(play_id)
+            self._context.put_call(replace(call, play_id=""))
+
+    def play_done(self, call: CallRecord, play_id: str, failed: bool) -> None:
+        """A play came to its end by itself."""
+        if call.play_id == play_id:
+            self._context.put_call(replace(call, play_id=""))
+            reason = "failed" if failed else "done"
+            self._context.tell(PlayFinished(call.call_id, play_id, reason))
+
+    def connect(self, call: CallRecord, command: ConnectDial, when: Moment) -> None:
+        """Let the caller and an answered dial talk."""
+        dial = call.dial(command.dial_id)
+        leg = self._context.leg(dial.answered_leg) if dial is not None else None
+        if dial is None or leg is None or call.connected:
+            return
+        call = self._stop_playing(call)
+        prefer = leg.plan.codec if leg.plan is not None else ""
+        caller = self._context.caller_leg(call)
+        if caller is None:
+            return
+        if not caller.is_answered and not self.answer(call, when, prefer=prefer):
+            return
+        call = self._context.call(call.call_id) or call
+        call = self._context.put_call(
+            replace(
+                call,
+                connected=dial.dial_id,
+                connected_since=when.now,
+                first_connected=call.first_connected or when.now,
+                agent_id=dial.agent_id or call.agent_id,
+            )
+        )
+        self._bridge(call, when)
+        self._context.notices.append(CallConnected(call.call_id, when.at, dial.agent_id))
+
+    def _bridge(self, call: CallRecord, when: Moment) -> None:
+        """Join caller and connected party, as soon as the media of both is negotiated."""
+        dial = call.dial(call.connected)
+        caller = self._context.caller_leg(call)
+        if dial is None or caller is None or not caller.has_media:
+            return
+        self._desk.bridge(call, (caller.leg_id, dial.answered_leg))
+        self._desk.record(call, when, left=caller.leg_id, right=dial.answered_leg)
+
+    def part(self, call: CallRecord, when: Moment) -> CallRecord:
+        """The connected party is gone: the caller stays, alone."""
+        self._desk.unbridge(call)
+        caller = self._context.caller_leg(call)
+        if caller is not None and call.recording:
+            if self._context.settings.recording_mode == "answer":
+                call = self._desk.record(call, when, left=caller.leg_id)
+            else:
+                self._desk.stop_recording(call)
+        since = call.connected_since if call.connected_since is not None else when.now
+        return self._context.put_call(
+            replace(
+                call,
+                connected="",
+                connected_since=None,
+                callee_left=True,
+                talk_s=call.talk_s + when.now - since,
+            )
+        )
+
+    # --- changes within a session --------------------------------------------------------------
+
+    def reinvited(self, leg: LegRecord, output: ReinviteReceived, when: Moment) -> None:
+        """A peer changes its media: new address, hold, resume, or asks for our offer."""
+        sip = self._context.sip
+        if leg.sdp is None:
+            sip.reject(leg.leg_id, 488, when.now)
+            return
+        try:
+            if output.request.body:
+                leg = replace(leg, sdp=leg.sdp.receive_offer(output.request.body))
+                leg, body = self._desk.answer(leg)
+                self._desk.want_leg(leg)
+            else:
+                leg, body = self._desk.offer(leg, leg.plan.codec if leg.plan else "")
+        except SdpError:
+            sip.reject(leg.leg_id, 488, when.now)
+            return
+        sip.accept(leg.leg_id, when.now, body=body)
+
+    def acknowledged(self, leg: LegRecord, output: AckReceived, when: Moment) -> None:
+        """An ACK may carry the answer to an offer that went out in our 2xx."""
+        if leg.sdp is None or leg.sdp.state != "local_offer":
+            return
+        try:
+            sdp, _ = leg.sdp.receive_answer(output.request.body)
+        except SdpError:
+            self.refuse_media(leg, when)
+            return
+        leg = self._desk.want_leg(self._context.put_leg(replace(leg, sdp=sdp)))
+        call = self._context.call(leg.call_id)
+        if call is None:
+            return
+        if leg.role == "caller" and call.connected:
+            self._bridge(call, when)
+        elif leg.role == "caller" and self._context.settings.recording_mode == "answer":
+            self._desk.record(call, when, left=leg.leg_id)
+
+    def refuse_media(self, leg: LegRecord, when: Moment) -> None:
+        """A session without usable media cannot go on."""
+        call = self._context.call(leg.call_id)
+        cause: HangupCause = "failure"
+        if call is not None and leg.role == "caller":
+            self._ender.end_call(call, cause, "system", when)
+
+    def reinvite_accepted(self, leg: LegRecord, output: Accepted, when: Moment) -> None:
+        """Our own re-offer was answered."""
+        if leg.sdp is None or leg.sdp.state != "local_offer":
+            return
+        try:
+            sdp, _ = leg.sdp.receive_answer(output.response.body)
+        except SdpError:
+            self._context.put_leg(replace(leg, sdp=leg.sdp.rollback()))
+            return
+        self._desk.want_leg(self._context.put_leg(replace(leg, sdp=sdp)))

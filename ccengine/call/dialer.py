@@ -1,0 +1,253 @@
+"""Reaching another party: one dial rings every phone of an extension, the first answer wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ccengine.call.cause import cause_of
+from ccengine.call.context import CallContext
+from ccengine.call.ender import Ender
+from ccengine.call.media_desk import MediaDesk
+from ccengine.call.record import CallRecord, DialRecord, LegRecord
+from ccengine.clock import Moment
+from ccengine.errors import MediaError, SdpError, SipError
+from ccengine.ports import (
+    CancelDial,
+    DialAnswered,
+    DialEnded,
+    DialFailed,
+    DialRinging,
+    HangupCause,
+    Party,
+    StartDial,
+)
+from ccengine.sip.address import Address
+from ccengine.sip.flow import Flow
+from ccengine.sip.output import Accepted, OutgoingInvite, Provisional, Rejected
+from ccengine.sip.uri import SipUri
+
+
+class Dialer:
+    """Carries out :class:`StartDial` and :class:`CancelDial`."""
+
+    def __init__(self, context: CallContext, desk: MediaDesk, ender: Ender) -> None:
+        self._context = context
+        self._desk = desk
+        self._ender = ender
+
+    # --- commands --------------------------------------------------------------------------
+
+    def start(self, call: CallRecord, command: StartDial, when: Moment) -> None:
+        """Ring a party; what cannot even be tried fails with an event as well."""
+        if call.dial(command.dial_id) is not None:
+            return
+        targets = self._targets(command)
+        if not targets:
+            self._context.tell(DialFailed(call.call_id, command.dial_id, "unreachable", 480))
+            return
+        dial = DialRecord(
+            dial_id=command.dial_id,
+            legs=tuple(self._context.ids.make("l") for _ in targets),
+            deadline=when.now + command.timeout_s,
+            agent_id=command.agent_id,
+        )
+        self._context.put_call(replace(call, dials=(*call.dials, dial)))
+        shown = command.display or call.caller
+        try:
+            for leg_id, (uri, flow) in zip(dial.legs, targets, strict=True):
+                self._ring(call, dial, leg_id, command, shown, uri, flow, when)
+        except MediaError:
+            self._fail(call.call_id, dial.dial_id, "congestion", 503, when)
+        except SipError:
+            self._fail(call.call_id, dial.dial_id, "failure", 500, when)
+
+    def _targets(self, command: StartDial) -> list[tuple[str, Flow]]:
+        if command.target.kind == "extension":
+            aor = f"{command.target.value}@{self._context.settings.domain}"
+            bindings = self._context.locations.lookup(aor)
+            return [(binding.contact, binding.flow) for binding in bindings]
+        try:
+            uri = SipUri.parse(command.target.value)
+        except SipError:
+            return []
+        return [(command.target.value, Flow("UDP", "", (uri.host, uri.port or 5060)))]
+
+    def _ring(
+        self,
+        call: CallRecord,
+        dial: DialRecord,
+        leg_id: str,
+        command: StartDial,
+        shown: Party,
+        uri: str,
+        flow: Flow,
+        when: Moment,
+    ) -> None:
+        settings = self._context.settings
+        number = command.target.value
+        leg = LegRecord(
+            leg_id=leg_id,
+            call_id=call.call_id,
+            role="callee",
+            party=Party(number, self._name_of(number)),
+            flow=flow,
+            state="trying",
+            started=when.now,
+            started_at=when.at,
+            extension=number if command.target.kind == "extension" else "",
+            agent_id=command.agent_id,
+            dial_id=dial.dial_id,
+        )
+        caller = self._context.caller_leg(call)
+        prefer = caller.plan.codec if caller is not None and caller.plan is not None else ""
+        leg, offer = self._desk.offer(self._context.put_leg(leg), prefer)
+        from_uri = SipUri(scheme="sip", user=shown.number or "anonymous", host=settings.domain)
+        to = uri
+        if command.target.kind == "extension":
+            to = str(SipUri(scheme="sip", user=number, host=settings.domain))
+        self._context.sip.invite(
+            leg.leg_id,
+            OutgoingInvite(
+                uri=uri,
+                flow=flow,
+                from_=str(Address(display_name=shown.name, uri=from_uri)),
+                to=f"<{to}>",
+                body=offer,
+                contact_user=shown.number or "ccengine",
+            ),
+            when.now,
+        )
+
+    def _name_of(self, number: str) -> str:
+        known = self._context.settings.extensions.get(number)
+        return known.name if known is not None else ""
+
+    def cancel(self, call: CallRecord, command: CancelDial, when: Moment) -> None:
+        """Give up a dial that is not connected; no event follows."""
+        dial = call.dial(command.dial_id)
+        if dial is None or call.connected == dial.dial_id:
+            return
+        self._forget(call, dial)
+        self._ender.release_dial(dial, "cancelled", when)
+
+    # --- what the phones say -----------------------------------------------------------------
+
+    def progress(self, leg: LegRecord, output: Provisional, when: Moment) -> None:
+        """Take note of a phone that rings."""
+        call = self._context.call(leg.call_id)
+        dial = call.dial(leg.dial_id) if call is not None else None
+        if call is None or dial is None or output.response.status < 180 or leg.is_answered:
+            return
+        if leg.ringing_at is None:
+            self._context.put_leg(replace(leg, state="ringing", ringing_at=when.at))
+        if not dial.rang:
+            self._change(call, replace(dial, rang=True))
+            self._context.tell(DialRinging(call.call_id, dial.dial_id))
+
+    def accepted(self, leg: LegRecord, output: Accepted, when: Moment) -> None:
+        """A phone answered: the others of its dial stop ringing."""
+        call = self._context.call(leg.call_id)
+        dial = call.dial(leg.dial_id) if call is not None else None
+        leg = self._context.put_leg(
+            replace(leg, state="answered", answered=when.now, answered_at=when.at)
+        )
+        if call is None or dial is None or dial.answered_leg:
+            self._ender.release(leg, "cancelled", when)
+            return
+        try:
+            assert leg.sdp is not None, "we offered"
+            sdp, _ = leg.sdp.receive_answer(output.response.body)
+        except SdpError:
+            self._ender.release(leg, "failure", when)
+            self._leg_failed(call, dial, leg.leg_id, "failure", 488, when)
+            return
+        self._desk.want_leg(self._context.put_leg(replace(leg, sdp=sdp)))
+        self._change(call, replace(dial, answered_leg=leg.leg_id))
+        self._ender.release_dial(dial, "cancelled", when, keep=leg.leg_id)
+        self._context.tell(DialAnswered(call.call_id, dial.dial_id))
+
+    def rejected(self, leg: LegRecord, output: Rejected, when: Moment) -> None:
+        """A phone refused or could not be reached."""
+        cause = cause_of(output.status)
+        if output.status == 408 and leg.ringing_at is None:
+            cause = "unreachable"  # not even a provisional answer: nobody is there
+        self._ender.close(leg, cause, when, status=output.status)
+        call = self._context.call(leg.call_id)
+        dial = call.dial(leg.dial_id) if call is not None else None
+        if call is not None and dial is not None:
+            self._leg_failed(call, dial, leg.leg_id, cause, output.status, when)
+
+    def lost(self, leg: LegRecord, when: Moment) -> None:
+        """A phone that was ringing when we died can no longer tell us how that ends."""
+        self._ender.close(leg, "failure", when)
+        call = self._context.call(leg.call_id)
+        dial = call.dial(leg.dial_id) if call is not None else None
+        if call is not None and dial is not None:
+            self._leg_failed(call, dial, leg.leg_id, "failure", 0, when)
+
+    def ended(self, leg: LegRecord, cause: HangupCause, when: Moment) -> bool:
+        """The session of an answered phone is over; return whether it was in a live dial."""
+        self._ender.close(leg, cause, when)
+        call = self._context.call(leg.call_id)
+        dial = call.dial(leg.dial_id) if call is not None else None
+        if call is None or dial is None:
+            return False
+        self._forget(call, dial)
+        self._context.tell(DialEnded(call.call_id, dial.dial_id, cause))
+        return True
+
+    # --- limits ------------------------------------------------------------------------------
+
+    def next_timeout(self, call: CallRecord) -> float | None:
+        """Return when the first dial of a call gives up."""
+        due = [dial.deadline for dial in call.dials if not dial.answered_leg]
+        return min(due, default=None)
+
+    def handle_timeout(self, call: CallRecord, when: Moment) -> None:
+        """Give up dials that rang long enough."""
+        for dial in call.dials:
+            if not dial.answered_leg and dial.deadline <= when.now:
+                cause: HangupCause = "no_answer" if dial.rang else "unreachable"
+                self._fail(call.call_id, dial.dial_id, cause, 408, when)
+
+    # --- bookkeeping -------------------------------------------------------------------------
+
+    def _leg_failed(
+        self,
+        call: CallRecord,
+        dial: DialRecord,
+        leg_id: str,
+        cause: HangupCause,
+        status: int,
+        when: Moment,
+    ) -> None:
+        """Count a leg out of its dial; the dial fails with its last leg."""
+        left = tuple(one for one in dial.legs if one != leg_id)
+        # Of several refusals "busy" tells the caller more than "unreachable".
+        if dial.status == 0 or cause == "busy":
+            dial = replace(dial, cause=cause, status=status)
+        dial = replace(dial, legs=left)
+        self._change(call, dial)
+        if not left:
+            self._fail(call.call_id, dial.dial_id, dial.cause, dial.status, when)
+
+    def _fail(
+        self, call_id: str, dial_id: str, cause: HangupCause, status: int, when: Moment
+    ) -> None:
+        call = self._context.call(call_id)
+        dial = call.dial(dial_id) if call is not None else None
+        if call is None or dial is None:
+            return
+        self._forget(call, dial)
+        self._ender.release_dial(dial, "no_answer" if cause == "no_answer" else "cancelled", when)
+        self._context.tell(DialFailed(call_id, dial_id, cause, status))
+
+    def _change(self, call: CallRecord, dial: DialRecord) -> CallRecord:
+        current = self._context.call(call.call_id) or call
+        dials = tuple(dial if one.dial_id == dial.dial_id else one for one in current.dials)
+        return self._context.put_call(replace(current, dials=dials))
+
+    def _forget(self, call: CallRecord, dial: DialRecord) -> CallRecord:
+        current = self._context.call(call.call_id) or call
+        dials = tuple(one for one in current.dials if one.dial_id != dial.dial_id)
+        return self._context.put_call(replace(current, dials=dials))

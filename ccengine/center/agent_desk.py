@@ -1,0 +1,99 @@
+"""Agents sign in and out, go ready and away: by feature code, command line or API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from ccengine.acd.engine import AcdEngine
+from ccengine.center.settings import AgentSettings, CenterSettings
+from ccengine.errors import AcdError, CommandError
+
+AgentAction = Literal["sign_in", "sign_out", "ready", "away"]
+
+
+class AgentDesk:
+    """Checks who asks, then tells the queue engine.
+
+    ``is_registered`` says whether an extension has a phone: an agent whose phone is not
+    registered is not offered calls.
+    """
+
+    def __init__(
+        self, *, settings: CenterSettings, acd: AcdEngine, is_registered: Callable[[str], bool]
+    ) -> None:
+        self.settings = settings
+        self._acd = acd
+        self._is_registered = is_registered
+
+    def by_phone(
+        self,
+        action: AgentAction,
+        phone: str,
+        agent_id: str,
+        pin: str,
+        reason: str,
+        now: float,
+        at: datetime,
+    ) -> str:
+        """Do what an agent asks for on a phone; return what is wrong, or an empty text.
+
+        Without ``agent_id`` the agent who is signed in there is meant, else the phone's
+        default owner.  Another id needs the PIN.
+        """
+        if not phone:
+            return "not_a_phone"
+        agent = self._claimed(agent_id, pin) if agent_id else self._at_phone(phone)
+        if agent is None:
+            return "wrong_pin" if agent_id else "no_owner"
+        try:
+            self.act(action, agent.agent_id, phone, reason, now, at)
+        except AcdError:
+            return "refused"
+        return ""
+
+    def _claimed(self, agent_id: str, pin: str) -> AgentSettings | None:
+        agent = self.settings.agents.get(agent_id)
+        return agent if agent is not None and agent.accepts_pin(pin) else None
+
+    def _at_phone(self, phone: str) -> AgentSettings | None:
+        signed_in = self._acd.agent_at(phone)
+        if signed_in is not None and signed_in in self.settings.agents:
+            return self.settings.agents[signed_in]
+        return self.settings.owner_of(phone)
+
+    def act(
+        self,
+        action: AgentAction,
+        agent_id: str,
+        phone: str,
+        reason: str,
+        now: float,
+        at: datetime,
+    ) -> None:
+        """Change an agent's state.
+
+        Raises :class:`CommandError` for an agent or phone that does not exist and
+        :class:`AcdError` for what the agent's state does not allow.
+        """
+        agent = self.settings.agents.get(agent_id)
+        if agent is None:
+            raise CommandError(
+                f"there is no agent {agent_id!r}", cure="`ccengine agents` lists them"
+            )
+        match action:
+            case "sign_in":
+                phone = phone or agent.phone
+                if not phone:
+                    raise CommandError(
+                        f"agent {agent_id} has no default phone", cure="name one with --phone"
+                    )
+                registered = self._is_registered(phone)
+                self._acd.sign_in(agent_id, phone, now, at, registered=registered)
+            case "sign_out":
+                self._acd.sign_out(agent_id, now, at)
+            case "ready":
+                self._acd.ready(agent_id, now, at)
+            case "away":
+                self._acd.away(agent_id, reason or "break", now, at)
