@@ -15,8 +15,7 @@ MAX_FIELDS = 512
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(r"\r?\n")
-_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
-_BAD_LENGTH = -1
+_FOLD = re.compile(r"\r?\n[ \t]+")
 
 
 def parse_message(data: bytes) -> SipRequest | SipResponse:

@@ -25,7 +25,7 @@ _CACHE_SIZE = 4096
 _URI = re.compile(
     r"(?:(?P<userinfo>[^@]*)@)?"
     r"(?P<host>\[[^\]]*\]|[^:;?\[\]]+)"
-    r"(?: *: *(?P<port>[0-9]+))?"
+    r"(?::(?P<port>[0-9]+))?"
     r"(?P<params>;[^?]*)?"
     r"(?:\?(?P<headers>.*))?",
     re.DOTALL,

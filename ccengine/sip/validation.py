@@ -9,6 +9,8 @@ from ccengine.sip.model import SipRequest
 SCHEMES = frozenset({"sip", "sips", "tel"})
 """Schemes of a request-URI that we understand; any other is answered with 416."""
 
+_ECHOED = ("From", "To", "Call-ID", "CSeq")
+
 MAX_VIAS = 70
 """Via values that a request may have: as many hops as Max-Forwards usually grants."""
 
@@ -33,16 +35,16 @@ def validate_request(request: SipRequest) -> None:
 def is_answerable(request: SipRequest) -> bool:
     """Whether a response can be built and would find its way.
 
-    Via, From, To, Call-ID and CSeq must be readable; ACK is never answered.
+    The top Via must be readable; From, To, Call-ID and CSeq are echoed as they are, so they
+    only must be there.  ACK is never answered.
     """
-    if request.method == "ACK":
+    if request.method == "ACK" or not all(request.header(name) for name in _ECHOED):
         return False
     try:
-        _ = request.via, request.from_, request.to, request.call_id
-        # A number out of range can still be echoed.
-        return bool(request.header("cseq"))
+        _ = request.via, request.via.rport
     except SipParseError:
         return False
+    return True
 
 
 def _check_unique(request: SipRequest) -> None:

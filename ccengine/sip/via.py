@@ -18,9 +18,10 @@ from ccengine.sip.grammar import (
     with_param,
 )
 
-# sent-protocol LWS sent-by; white space is legal around each slash and colon (wsinv of 4475)
+# sent-protocol LWS sent-by; white space is legal around each slash and colon.  Any version is
+# read, so that a request of a future version can be told 505.
 _SENT = re.compile(
-    r"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
+    r"[ \t]*SIP[ \t]*/[ \t]*[0-9]+\.[0-9]+[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
     r"(\[[^\]]*\]|[^:;\s\[\]]+)(?:[ \t]*:[ \t]*([0-9]+))?[ \t]*",
     re.IGNORECASE,
 )
