@@ -17,8 +17,8 @@ AgentState: TypeAlias = Literal["LoggedOut", "NotReady", "Ready", "Reserved", "T
 EntryState: TypeAlias = Literal["waiting", "offered", "connected"]
 """States of a queue entry while it is in the engine."""
 
-OfferState: TypeAlias = Literal["reserved", "alerting"]
-"""An offer is reserved until the agent's phone rings."""
+OfferState: TypeAlias = Literal["reserved", "alerting", "accepted"]
+"""An offer is reserved until the agent's phone rings, accepted while the two talk."""
 
 EntryResult: TypeAlias = Literal["answered", "timeout", "overflow", "left", "hangup", "refused"]
 """How a stay in a queue ended: the words of :data:`ccengine.ports.QueueResult`."""
@@ -80,7 +80,7 @@ class EntryRequest:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A call is offered to one agent, until ``deadline``."""
+    """A call is offered to one agent, until ``deadline`` unless accepted."""
 
     offer_id: str
     agent_id: str
@@ -104,7 +104,7 @@ class EntryRecord:
 
     ``stage`` is the index of the requirement in force, ``relax`` when the next one comes.
     ``expires`` is the end of the caller's patience as configured.  ``offer`` is there while
-    ``offered``, ``agent_id`` and ``connected`` once an agent talks.
+    ``offered`` and ``connected``, ``agent_id`` and ``connected`` once an agent talks.
     """
 
     entry_id: str
@@ -137,9 +137,9 @@ class EntryRecord:
 
 @dataclass(frozen=True, slots=True)
 class PendingState:
-    """What an agent wants to be once the call in hand is over, or his phone is back."""
+    """What an agent wants to be once the call in hand is over."""
 
-    state: Literal["Ready", "NotReady", "LoggedOut"]
+    state: Literal["NotReady", "LoggedOut"]
     reason: str = ""
 
 
