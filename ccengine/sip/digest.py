@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -25,6 +26,7 @@ from ccengine.sip.digest_scheme import (
 )
 from ccengine.sip.grammar import quote
 from ccengine.sip.model import SipRequest
+from ccengine.sip.text import encode_text
 
 __all__ = [
     "CredentialStore",
@@ -36,7 +38,9 @@ __all__ = [
 ]
 
 _TIME_BYTES = 6  # milliseconds
-_SERIAL_BYTES = 3
+_SERIAL_BYTES = 2
+_CALL_BYTES = 4
+_STAMP_BYTES = _TIME_BYTES + _SERIAL_BYTES + _CALL_BYTES
 _MAC_BYTES = 12
 _WINDOW = 64  # requests that may overtake each other
 _MAX_REMEMBERED = 20_000
@@ -65,6 +69,16 @@ class Verdict:
     def is_ok(self) -> bool:
         """Whether the user is who they claim to be."""
         return self.outcome == "ok"
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a fresh nonce is all that is missing."""
+        return self.outcome == "stale"
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the user is unknown or the password wrong."""
+        return self.outcome == "wrong"
 
 
 class DigestAuthenticator:
@@ -99,14 +113,14 @@ class DigestAuthenticator:
         self._uses = _NonceUses(_MAX_REMEMBERED)
 
     def challenge(
-        self, now: float, *, proxy: bool = False, stale: bool = False
+        self, request: SipRequest, now: float, *, proxy: bool = False, stale: bool = False
     ) -> tuple[tuple[str, str], ...]:
         """Return the header fields of a 401, of a 407 for ``proxy``; one for each algorithm.
 
         They are the same for every user, known or not.
         """
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
-        nonce = self._make_nonce(now)
+        nonce = self._make_nonce(request.header("call-id") or "", now)
         tail = ", stale=true" if stale else ""
         return tuple(
             (
@@ -158,9 +172,15 @@ class DigestAuthenticator:
                 return params
         return None
 
-    def _make_nonce(self, now: float) -> str:
+    def _make_nonce(self, call_id: str, now: float) -> str:
         self._serial = (self._serial + 1) % (1 << 8 * _SERIAL_BYTES)
-        stamp = int(now * 1000).to_bytes(_TIME_BYTES) + self._serial.to_bytes(_SERIAL_BYTES)
+        # Processes with the same secret may count alike in the same millisecond: the call
+        # keeps their nonces apart.
+        stamp = (
+            int(now * 1000).to_bytes(_TIME_BYTES)
+            + self._serial.to_bytes(_SERIAL_BYTES)
+            + zlib.crc32(encode_text(call_id)).to_bytes(_CALL_BYTES)
+        )
         return base64.urlsafe_b64encode(stamp + self._mac(stamp)).decode()
 
     def _mac(self, stamp: bytes) -> bytes:
@@ -173,7 +193,7 @@ class DigestAuthenticator:
             data = base64.b64decode(nonce.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             return None
-        stamp, mac = data[: _TIME_BYTES + _SERIAL_BYTES], data[_TIME_BYTES + _SERIAL_BYTES :]
+        stamp, mac = data[:_STAMP_BYTES], data[_STAMP_BYTES:]
         if not hmac.compare_digest(mac, self._mac(stamp)):
             return None
         return int.from_bytes(stamp[:_TIME_BYTES])

@@ -56,7 +56,7 @@ class StreamFramer:
         self.is_broken = False
 
     @property
-    def pending(self) -> int:
+    def pending_bytes(self) -> int:
         """Octets of a message that is not complete."""
         return len(self._buffer)
 

@@ -37,7 +37,8 @@ _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 # not turn into the beginning of another escape.
 _KEPT = frozenset(";/?:@&=$,%")
 _UNSAFE_USER = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/%]|%(?![0-9A-Fa-f]{2})")
-_UNSAFE_PARAM = re.compile(r"[^A-Za-z0-9\-_.!~*'()\[\]/:&+$%]|%(?![0-9A-Fa-f]{2})")
+# "=" inside a value is against the grammar and common, in base64 for one.
+_UNSAFE_PARAM = re.compile(r"[^A-Za-z0-9\-_.!~*'()\[\]/:&+$=%]|%(?![0-9A-Fa-f]{2})")
 _UNSAFE_HEADER = re.compile(r"[^A-Za-z0-9\-_.!~*'()\[\]/?:+$%]|%(?![0-9A-Fa-f]{2})")
 _SEPARATORS = re.compile(r"[-.() ]")
 _NEVER_ALONE = frozenset({"user", "ttl", "method", "maddr", "transport"})
