@@ -10,7 +10,7 @@ from ccengine.sip.model import BadRequestError, CSeq, SipMessage, SipRequest, Si
 from ccengine.sip.parser import parse_message
 from ccengine.sip.reply import response_to
 from ccengine.sip.status import reason_phrase
-from ccengine.sip.validation import is_answerable, validate_request
+from ccengine.sip.validation import is_answerable, validate_request, validate_response
 
 __all__ = [
     "BadRequestError",
@@ -23,4 +23,5 @@ __all__ = [
     "reason_phrase",
     "response_to",
     "validate_request",
+    "validate_response",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ccengine.errors import SipError, SipParseError
 from ccengine.ports import FactData
@@ -133,7 +133,9 @@ class Registrar:
         record = self._records.get(aor)
         if record is None:
             return ()
-        return tuple(sorted(record.bindings[::-1], key=lambda binding: -binding.q))
+        newest_first = list(reversed(record.bindings))
+        newest_first.sort(key=lambda binding: -binding.q)
+        return tuple(newest_first)
 
     def __iter__(self) -> Iterator[BindingsSet]:
         """Go through the records of all addresses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ccengine.errors import SipError, SipParseError
 from ccengine.sip.field_names import UNIQUE_FIELDS, field_name
-from ccengine.sip.model import SipRequest
+from ccengine.sip.model import SipRequest, SipResponse
 
 SCHEMES = frozenset({"sip", "sips", "tel"})
 """Schemes of a request-URI that we understand; any other is answered with 416."""
@@ -47,11 +47,18 @@ def is_answerable(request: SipRequest) -> bool:
     return True
 
 
-def _check_unique(request: SipRequest) -> None:
-    if not request.has_repeats:
+def validate_response(response: SipResponse) -> None:
+    """Raise SipParseError for a response that nobody can use; it is dropped (18.1.2)."""
+    _check_unique(response)
+    _ = response.via, response.cseq, response.call_id, response.from_, response.to
+    _ = response.contacts, response.record_routes
+
+
+def _check_unique(message: SipRequest | SipResponse) -> None:
+    if not message.has_repeats:
         return
     seen: dict[str, str] = {}
-    for key, value in request.fields:
+    for key, value in message.fields:
         if key in UNIQUE_FIELDS and seen.setdefault(key, value) != value:
             raise SipParseError(f"{field_name(key)} comes with different values")
 
