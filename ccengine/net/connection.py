@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import Protocol, cast
+from zlib import crc32
 
-from ccengine.errors import SipError
+from ccengine.errors import SipParseError
 from ccengine.net.counters import NetCounters
 from ccengine.net.settings import NetSettings
 from ccengine.sip.flow import Flow
-from ccengine.sip.framing import StreamFramer
-
-PONG = b"\r\n"
+from ccengine.sip.framing import PONG, Ping, StreamFramer
+from ccengine.sip.message import BadRequestError
+from ccengine.sip.reply import response_to
+from ccengine.sip.validation import is_answerable
 
 
 class ConnectionOwner(Protocol):
@@ -71,17 +73,25 @@ class Connection(asyncio.Protocol):
         flow = self.flow
         if flow is None or self._reason:
             return
-        try:
-            messages = self._framer.feed(data)
-        except SipError as error:
-            owner.counters.closed_bad_framing += 1
-            self.close(f"bad framing: {error.message}")
-            return
-        self._answer_pings()
-        for message in messages:
-            self._half_since = -1
-            owner.counters.messages_in += 1
-            owner.message_received(message, flow)
+        for item in self._framer.feed(data):
+            if isinstance(item, bytes):
+                self._half_since = -1
+                owner.counters.messages_in += 1
+                owner.message_received(item, flow)
+            elif isinstance(item, Ping):
+                self._half_since = -1
+                owner.counters.keepalives += 1
+                self.send(PONG)
+            else:
+                owner.counters.closed_bad_framing += 1
+                self._refuse(item)
+
+    def _refuse(self, error: SipParseError) -> None:
+        """Answer what can still be answered, then close: where the next begins is lost."""
+        transport = self._transport
+        if transport is not None and not self._reason:
+            transport.write(_answer_to(error, self.remote))
+        self.finish(f"bad framing: {error.message}")
 
     def eof_received(self) -> bool:
         """Close when the peer has finished: a half-open connection carries no dialog."""
@@ -143,10 +153,14 @@ class Connection(asyncio.Protocol):
             self._owner.counters.closed_idle += 1
             self.close("idle")
 
-    def _answer_pings(self) -> None:
-        pings = self._framer.take_pings()
-        if pings:
-            self._owner.counters.keepalives += pings
-            self._half_since = -1
-            for _ in range(min(pings, 8)):  # a flood of line ends earns no flood of answers
-                self.send(PONG)
+
+def _answer_to(error: SipParseError, remote: tuple[str, int]) -> bytes:
+    """Return the stateless refusal of a request whose end cannot be found, else nothing."""
+    if not isinstance(error, BadRequestError):
+        return b""
+    request = error.request
+    if not is_answerable(request):
+        return b""
+    # The same request always gets the same tag (RFC 3261 section 8.2.7).
+    tag = f"{crc32((request.header('call-id') or '').encode('utf-8', 'surrogateescape')):08x}"
+    return response_to(request, error.status, to_tag=tag, source=remote).to_bytes()
