@@ -68,10 +68,9 @@ class Connector:
         """
         if leg.sdp is None:
             return self._desk.offer(leg, prefer)
+        body = leg.sdp.sent
         if leg.sdp.state == "remote_offer":
             leg, body = self._desk.answer(leg, prefer)
-        else:
-            body = leg.sdp.sent
         return (self._desk.want_leg(leg) if leg.plan is not None else leg), body
 
     def play(self, call: CallRecord, command: StartPlay, when: Moment) -> None:
@@ -111,8 +110,9 @@ class Connector:
         """A play came to its end by itself."""
         if call.play_id == play_id:
             self._context.put_call(replace(call, play_id=""))
-            reason = "failed" if failed else "done"
-            self._context.tell(PlayFinished(call.call_id, play_id, reason))
+            self._context.tell(
+                PlayFinished(call.call_id, play_id, "failed" if failed else "done")
+            )
 
     def connect(self, call: CallRecord, command: ConnectDial, when: Moment) -> None:
         """Let the caller and an answered dial talk."""
@@ -214,7 +214,7 @@ class Connector:
         if call is not None and leg.role == "caller":
             self._ender.end_call(call, cause, "system", when)
 
-    def reinvite_accepted(self, leg: LegRecord, output: Accepted, when: Moment) -> None:
+    def reinvite_accepted(self, leg: LegRecord, output: Accepted) -> None:
         """Our own re-offer was answered."""
         if leg.sdp is None or leg.sdp.state != "local_offer":
             return

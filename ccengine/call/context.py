@@ -31,7 +31,9 @@ class CallSettings:
     """How the switch behaves; times in seconds.
 
     ``trusted`` are source addresses (networks in CIDR form) that may call without digest
-    authentication.  ``recording_mode`` says when recording begins.
+    authentication.  ``recording_mode`` says when recording begins.  ``media_host`` is the
+    address in our session descriptions, empty for the one of the SIP flow.  ``listener``
+    sends to parties that are not registered.
     """
 
     domain: str
@@ -45,6 +47,7 @@ class CallSettings:
     stats_wait_s: float = 3.0
     retry_after_s: int = 5
     media_host: str = ""
+    listener: str = "udp"
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
 
 from ccengine.call.cause import cause_of
 from ccengine.call.context import CallContext
@@ -34,6 +35,7 @@ class Dialer:
         self._context = context
         self._desk = desk
         self._ender = ender
+        self._limits: list[tuple[float, str, str]] = []
 
     # --- commands --------------------------------------------------------------------------
 
@@ -52,6 +54,7 @@ class Dialer:
             agent_id=command.agent_id,
         )
         self._context.put_call(replace(call, dials=(*call.dials, dial)))
+        heappush(self._limits, (dial.deadline, call.call_id, dial.dial_id))
         shown = command.display or call.caller
         try:
             for leg_id, (uri, flow) in zip(dial.legs, targets, strict=True):
@@ -70,7 +73,8 @@ class Dialer:
             uri = SipUri.parse(command.target.value)
         except SipError:
             return []
-        return [(command.target.value, Flow("UDP", "", (uri.host, uri.port or 5060)))]
+        flow = Flow("UDP", self._context.settings.listener, (uri.host, uri.port or 5060))
+        return [(command.target.value, flow)]
 
     def _ring(
         self,
@@ -198,17 +202,35 @@ class Dialer:
 
     # --- limits ------------------------------------------------------------------------------
 
-    def next_timeout(self, call: CallRecord) -> float | None:
-        """Return when the first dial of a call gives up."""
-        due = [dial.deadline for dial in call.dials if not dial.answered_leg]
-        return min(due, default=None)
+    def resume(self) -> None:
+        """Find the limits of all dials again after a replay."""
+        self._limits = [
+            (dial.deadline, call.call_id, dial.dial_id)
+            for call in self._context.state.calls.values()
+            for dial in call.dials
+        ]
+        heapify(self._limits)
 
-    def handle_timeout(self, call: CallRecord, when: Moment) -> None:
+    def _waiting(self, limit: tuple[float, str, str]) -> DialRecord | None:
+        call = self._context.call(limit[1])
+        dial = call.dial(limit[2]) if call is not None else None
+        return dial if dial is not None and not dial.answered_leg else None
+
+    def next_timeout(self) -> float | None:
+        """Return when the first dial gives up."""
+        limits = self._limits
+        while limits and self._waiting(limits[0]) is None:
+            heappop(limits)
+        return limits[0][0] if limits else None
+
+    def handle_timeout(self, when: Moment) -> None:
         """Give up dials that rang long enough."""
-        for dial in call.dials:
-            if not dial.answered_leg and dial.deadline <= when.now:
+        while self._limits and self._limits[0][0] <= when.now:
+            limit = heappop(self._limits)
+            dial = self._waiting(limit)
+            if dial is not None:
                 cause: HangupCause = "no_answer" if dial.rang else "unreachable"
-                self._fail(call.call_id, dial.dial_id, cause, 408, when)
+                self._fail(limit[1], dial.dial_id, cause, 408, when)
 
     # --- bookkeeping -------------------------------------------------------------------------
 

@@ -120,11 +120,11 @@ class Inbound:
         if verdict.is_ok:
             return verdict.username
         self._context.counters.unauthorized += 1
-        if verdict.is_wrong:
+        if verdict.outcome == "wrong":
             self._refuse(session, 403, when)
             return ""
         headers = self._authenticator.challenge(
-            request, when.now, proxy=True, stale=verdict.is_stale
+            request, when.now, proxy=True, stale=verdict.outcome == "stale"
         )
         self._context.sip.reject(session, 407, when.now, headers=tuple(headers))
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ccengine.call.context import CallContext
 from ccengine.clock import Moment
 from ccengine.errors import SipError
@@ -47,12 +46,12 @@ class Reception:
     def _register(self, output: RequestReceived, when: Moment) -> None:
         sip, request = self._context.sip, output.request
         verdict = self._authenticator.verify(request, self._credentials, when.now)
-        if verdict.is_wrong:
+        if verdict.outcome == "wrong":
             self._context.counters.unauthorized += 1
             sip.respond(output.tx, 403, when.now)
             return
         if not verdict.is_ok:
-            headers = self._authenticator.challenge(request, when.now, stale=verdict.is_stale)
+            headers = self._authenticator.challenge(request, when.now, stale=verdict.outcome == "stale")
             sip.respond(output.tx, 401, when.now, headers=tuple(headers))
             return
         user = _address_of_record_user(request)

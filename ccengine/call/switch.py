@@ -111,6 +111,7 @@ class Switch:
         that it can be offered again; a caller who was not answered yet is gone.
         """
         when = Moment(now, at)
+        self._dialer.resume()
         for call in tuple(self._context.state.calls.values()):
             caller = self._context.caller_leg(call)
             if caller is None or not caller.is_answered:
@@ -160,7 +161,7 @@ class Switch:
             case Provisional():
                 self._dialer.progress(leg, output, when)
             case Accepted(is_reinvite=True):
-                self._connector.reinvite_accepted(leg, output, when)
+                self._connector.reinvite_accepted(leg, output)
             case Accepted():
                 self._dialer.accepted(leg, output, when)
             case Rejected(is_reinvite=True):
@@ -352,23 +353,14 @@ class Switch:
 
     def next_timeout(self) -> float | None:
         """Return when the first dial gives up or a leg's counts are overdue."""
-        due = [
-            timeout
-            for call in self._context.state.calls.values()
-            if call.dials and (timeout := self._dialer.next_timeout(call)) is not None
-        ]
-        closing = self._ender.next_timeout()
-        if closing is not None:
-            due.append(closing)
-        return min(due, default=None)
+        due = (self._dialer.next_timeout(), self._ender.next_timeout())
+        return min((one for one in due if one is not None), default=None)
 
     def handle_timeout(self, now: float, at: datetime) -> None:
         """Give up dials and waits that are due."""
         when = Moment(now, at)
         self._ender.handle_timeout(now)
-        for call in tuple(self._context.state.calls.values()):
-            if call.dials:
-                self._dialer.handle_timeout(call, when)
+        self._dialer.handle_timeout(when)
         self._settle(when)
 
     def poll(self) -> Sequence[CallEvent]:

@@ -7,6 +7,7 @@ Units stand in the names.  Each field is *hot* (taken over by ``ccengine reload`
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -50,6 +51,17 @@ def _resolve_url(value: Any, info: ValidationInfo) -> Any:
     if scheme != "sqlite" or not separator or not path:
         reject("this is no database that we know", "write sqlite:///PATH")
     return f"sqlite:///{_resolve(path, info)}"
+
+
+def _network(value: Any) -> Any:
+    try:
+        return str(ip_network(str(value), strict=False))
+    except ValueError:
+        reject(f"{value!r} is no network", "write it like 192.0.2.0/24")
+
+
+Network = Annotated[str, BeforeValidator(_network)]
+"""An IP network in CIDR form."""
 
 
 class Listener(Section):
@@ -105,6 +117,9 @@ class Sip(Section):
     user_agent: Name = hot("ccengine", "Server and User-Agent header fields.")
     digest_algorithms: Annotated[tuple[Literal["md5", "sha-256"], ...], Field(min_length=1)] = cold(
         ("md5",), "Offered digest algorithms, the preferred one first."
+    )
+    trusted: tuple[Network, ...] = cold(
+        (), "Networks (CIDR) whose calls need no password: gateways, and nobody else."
     )
     timers: SipTimers = cold(SipTimers(), "Transaction timers.")
     registrar: Registrar = hot(Registrar(), "Registration times.")

@@ -1,0 +1,454 @@
+"""The center: flows, queues and agents on top of calls, as one sans-IO machine.
+
+Call events come in, commands go out to the call port below.  Each call has an interpreter for
+its flow; while it waits in a queue a second one runs what the caller hears, until the queue
+engine connects an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ccengine.acd.engine import AcdEngine
+from ccengine.acd.output import AgentStateChanged, Connect, EntryLeft, OfferCall, WithdrawOffer
+from ccengine.center.agent_desk import AgentDesk
+from ccengine.center.output import AgentStateTold, CallPort, CenterOutput, ResolveCustomer
+from ccengine.center.queue_desk import QueueDesk
+from ccengine.center.record import CenterFact, CenterState, SessionRecord
+from ccengine.center.session import Running, Sessions
+from ccengine.center.settings import CenterSettings, Destination
+from ccengine.dialplan.interpreter import Interpreter
+from ccengine.dialplan.place import FlowPlace
+from ccengine.dialplan.plan import DialplanStore
+from ccengine.errors import AcdError, FlowError
+from ccengine.ids import IdMaker
+from ccengine.ports import (
+    AgentStateSet,
+    AnswerCall,
+    CallArrived,
+    CallEnded,
+    CallEvent,
+    DialEnded,
+    DialFailed,
+    DigitReceived,
+    EnterQueue,
+    FlowCommand,
+    FlowEnded,
+    FlowEvent,
+    HangUp,
+    HangupCause,
+    LabelCall,
+    LeaveQueue,
+    PlayFinished,
+    PlayPrompts,
+    QueueLeft,
+    SetAgentState,
+    StartPlay,
+    StopPlay,
+)
+
+MAX_ROUNDS = 1000
+"""More exchanges than this within one input mean that flows talk in a circle."""
+
+
+class Prompts(Protocol):
+    """Looks prompts up."""
+
+    def path(self, key: str, language: str) -> Path | None:
+        """Return the file of a prompt, or nothing (which was logged) when it is missing."""
+
+
+class Center:
+    """Runs the flows of calls and brings callers and agents together."""
+
+    def __init__(
+        self,
+        *,
+        settings: CenterSettings,
+        destination: Callable[[str], Destination | None],
+        port: CallPort,
+        acd: AcdEngine,
+        dialplans: DialplanStore,
+        prompts: Prompts,
+        is_registered: Callable[[str], bool],
+        ids: IdMaker,
+        facts: list[Any],
+        resolves_customers: bool = False,
+    ) -> None:
+        self.settings = settings
+        self._destination = destination
+        self._port = port
+        self._acd = acd
+        self._dialplans = dialplans
+        self._prompts = prompts
+        self._ids = ids
+        self._sessions = Sessions(facts)
+        self._queues = QueueDesk(settings=settings, acd=acd, port=port, sessions=self._sessions)
+        self.agents = AgentDesk(settings=settings, acd=acd, is_registered=is_registered)
+        self._resolves_customers = resolves_customers
+        self._outputs: list[CenterOutput] = []
+        # What the center tells flows itself, dealt with after the input in hand.
+        self._pending: list[FlowEvent] = []
+
+    # --- state ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> CenterState:
+        """The sessions that are alive; to be looked at only."""
+        return self._sessions.state
+
+    def apply(self, fact: CenterFact) -> None:
+        """Change the state by one fact: the only mutator, live and in replay."""
+        self._sessions.state.apply(fact)
+
+    def resume(self, now: float, at: datetime) -> None:
+        """After a replay: take every flow up where it stands.
+
+        A call whose version of the dialplan is gone cannot go on and is hung up.
+        """
+        for session in tuple(self.state.sessions.values()):
+            running = Running()
+            if session.place is not None:
+                running.flow = self._restored(session.place, now)
+            if session.wait_place is not None:
+                running.wait = self._restored(session.wait_place, now)
+            self._sessions.running[session.call_id] = running
+            if session.place is not None and running.flow is None:
+                self._port.command(HangUp(session.call_id, "failure"), now, at)
+            else:
+                self._run(session.call_id, now, at)
+        self._settle(now, at)
+
+    def _restored(self, place: FlowPlace, now: float) -> Interpreter | None:
+        try:
+            plan = self._dialplans.adopt(place.dialplan)
+        except FlowError:
+            return None
+        flow = Interpreter.restore(plan, place, now)
+        flow.resume(now)
+        return flow
+
+    # --- inputs --------------------------------------------------------------------------------
+
+    def receive(self, event: CallEvent, now: float, at: datetime) -> None:
+        """Deal with an event of a call."""
+        session = self._sessions.get(event.call_id)
+        if isinstance(event, CallArrived):
+            if session is None:
+                self._arrived(event, now, at)
+        elif session is None:
+            pass  # a call that never was a flow's, or is over
+        elif isinstance(event, CallEnded):
+            self._ended(session, now, at)
+        elif not self._queues.dial_event(session, event, now, at):
+            self._tell(session, event, now, at)
+        elif isinstance(event, DialEnded | DialFailed):
+            self._forget_offer(event)
+        self._settle(now, at)
+
+    def phone_registered(self, phone: str, registered: bool, now: float, at: datetime) -> None:
+        """A phone registered, or its last registration is gone."""
+        self._acd.phone_registered(phone, registered, now, at)
+        self._settle(now, at)
+
+    def customer_resolved(
+        self, call_id: str, customer_id: str, name: str, now: float, at: datetime
+    ) -> None:
+        """A plugin knows who calls."""
+        session = self._sessions.get(call_id)
+        if session is None:
+            return
+        self._sessions.keep(replace(session, customer_id=customer_id, customer_name=name))
+        self._port.command(LabelCall(call_id, customer_id=customer_id, customer_name=name), now, at)
+
+    def act_on_agent(
+        self, request: SetAgentState, now: float, at: datetime, *, phone: str = ""
+    ) -> None:
+        """Change an agent's state from outside a call (command line, API).
+
+        Raises :class:`ccengine.errors.CommandError` or :class:`ccengine.errors.AcdError`.
+        """
+        self.agents.act(request.action, request.agent_id, phone, request.reason, now, at)
+        self._settle(now, at)
+
+    # --- calls ---------------------------------------------------------------------------------
+
+    def _arrived(self, event: CallArrived, now: float, at: datetime) -> None:
+        target = self._destination(event.number)
+        if target is None:
+            self._port.command(HangUp(event.call_id, "not_found"), now, at)
+            return
+        session = SessionRecord(call_id=event.call_id, arrived=event)
+        running = Running()
+        self._sessions.running[event.call_id] = running
+        if self._resolves_customers:
+            self._outputs.append(ResolveCustomer(event.call_id, event.caller.number))
+        if target.kind == "flow":
+            running.flow = self._begin_flow(target.name, event, now)
+            if running.flow is None:
+                self._sessions.drop(event.call_id)
+                self._port.command(HangUp(event.call_id, "failure"), now, at)
+                return
+            self._sessions.keep(session)
+            self._run(event.call_id, now, at)
+            return
+        self._sessions.keep(session)
+        self._port.command(AnswerCall(event.call_id), now, at)
+        self._enter_queue(session, EnterQueue(event.call_id, target.name), now, at)
+
+    def _begin_flow(
+        self, name: str, event: CallArrived, now: float, *, answered: bool = False
+    ) -> Interpreter | None:
+        plan = self._dialplans.acquire()
+        try:
+            flow = Interpreter(
+                plan,
+                name,
+                event,
+                self._ids,
+                language=self.settings.language,
+                answered=answered,
+            )
+        except FlowError:
+            self._dialplans.release(plan.version)
+            return None
+        flow.start(now)
+        return flow
+
+    def _release(self, flow: Interpreter | None) -> None:
+        """Let go of an interpreter, and of the version of the dialplan that it ran."""
+        if flow is not None:
+            self._dialplans.release(flow.version)
+
+    def _ended(self, session: SessionRecord, now: float, at: datetime) -> None:
+        self._queues.hang_up(session, now, at)
+        running = self._sessions.running.get(session.call_id)
+        if running is not None:
+            self._release(running.wait)
+            self._release(running.flow)
+        self._sessions.drop(session.call_id)
+
+    def _forget_offer(self, event: DialEnded | DialFailed) -> None:
+        session = self._sessions.get(event.call_id)
+        if session is not None and session.offer_id == event.dial_id:
+            self._sessions.keep(replace(session, offer_id=""))
+
+    def _tell(self, session: SessionRecord, event: FlowEvent, now: float, at: datetime) -> None:
+        """Let the interpreters of a call hear an event.
+
+        While the caller waits, keys and sounds belong to the wait flow.
+        """
+        running = self._sessions.running.get(session.call_id)
+        if running is None:
+            return
+        if running.flow is None and isinstance(event, QueueLeft):
+            cause: HangupCause = "normal" if event.result == "answered" else "no_answer"
+            self._port.command(HangUp(session.call_id, cause), now, at)
+            return
+        for_wait = isinstance(event, DigitReceived | PlayFinished)
+        listener = running.wait if session.queue and for_wait else running.flow
+        if listener is not None:
+            listener.receive(event, now)
+        self._run(session.call_id, now, at)
+
+    # --- flows ---------------------------------------------------------------------------------
+
+    def _settle(self, now: float, at: datetime) -> None:
+        """Carry out what queue engine and flows want, until all are quiet."""
+        for _ in range(MAX_ROUNDS):
+            outputs = self._acd.poll()
+            pending, self._pending = self._pending, []
+            if not outputs and not pending:
+                return
+            for output in outputs:
+                self._acd_output(output, now, at)
+            for event in pending:
+                session = self._sessions.get(event.call_id)
+                if session is not None:
+                    self._tell(session, event, now, at)
+        raise AssertionError("flows and queues talk in a circle")
+
+    def _run(self, call_id: str, now: float, at: datetime) -> None:
+        """Carry out the commands of a call's flows."""
+        running = self._sessions.running.get(call_id)
+        if running is None:
+            return
+        for flow, is_wait in ((running.wait, True), (running.flow, False)):
+            if flow is None:
+                continue
+            for command in flow.poll():
+                session = self._sessions.get(call_id)
+                if session is None:
+                    return
+                self._carry_out(session, command, is_wait, now, at)
+        session = self._sessions.get(call_id)
+        if session is not None:
+            self._sessions.keep(session)
+
+    def _carry_out(
+        self, session: SessionRecord, command: FlowCommand, is_wait: bool, now: float, at: datetime
+    ) -> None:
+        match command:
+            case PlayPrompts():
+                self._play(command, now, at)
+            case EnterQueue():
+                self._enter_queue(session, command, now, at)
+            case LeaveQueue():
+                self._queues.leave(command, now, at)
+            case SetAgentState():
+                self._set_agent_state(session, command, now, at)
+            case FlowEnded(error=error):
+                self._flow_ended(session, error, is_wait, now, at)
+            case _:
+                self._port.command(command, now, at)
+
+    def _flow_ended(
+        self, session: SessionRecord, error: str, is_wait: bool, now: float, at: datetime
+    ) -> None:
+        running = self._sessions.running.get(session.call_id)
+        if is_wait:  # the caller goes on waiting, with the queue's own music
+            if running is not None:
+                self._release(running.wait)
+                running.wait = None
+            self._music(session, now, at)
+            return
+        self._port.command(HangUp(session.call_id, "failure" if error else "normal"), now, at)
+
+    def _play(self, command: PlayPrompts, now: float, at: datetime) -> None:
+        found = [self._prompts.path(key, command.language) for key in command.keys]
+        files = tuple(str(path) for path in found if path is not None)
+        if not files:
+            self._pending.append(PlayFinished(command.call_id, command.play_id, "failed"))
+            return
+        self._port.command(
+            StartPlay(command.call_id, command.play_id, files, loop=command.loop), now, at
+        )
+
+    def _set_agent_state(
+        self, session: SessionRecord, command: SetAgentState, now: float, at: datetime
+    ) -> None:
+        error = self.agents.by_phone(
+            command.action,
+            session.arrived.extension,
+            command.agent_id,
+            command.pin,
+            command.reason,
+            now,
+            at,
+        )
+        self._pending.append(AgentStateSet(command.call_id, command.request_id, error))
+
+    # --- queues --------------------------------------------------------------------------------
+
+    def _enter_queue(
+        self, session: SessionRecord, command: EnterQueue, now: float, at: datetime
+    ) -> None:
+        try:
+            session = self._queues.enter(session, command, now, at)
+        except AcdError as error:
+            self._sessions.keep(replace(session, queue=""))
+            self._pending.append(QueueLeft(session.call_id, "refused", error.message))
+            return
+        entry = self._acd.entry(session.call_id)
+        if entry is not None:
+            self._begin_waiting(session, command.wait_flow, now, at)
+
+    def _begin_waiting(
+        self, session: SessionRecord, wait_flow: str, now: float, at: datetime
+    ) -> None:
+        queue = self.settings.queues.get(session.queue)
+        name = wait_flow or (queue.wait_flow if queue is not None else "")
+        running = self._sessions.running[session.call_id]
+        if name:
+            running.wait = self._begin_flow(name, session.arrived, now, answered=True)
+        if running.wait is None:
+            self._music(session, now, at)
+        else:
+            self._run(session.call_id, now, at)
+
+    def _music(self, session: SessionRecord, now: float, at: datetime) -> None:
+        """Play the queue's music for as long as the caller waits."""
+        current = self._sessions.get(session.call_id)
+        queue = self.settings.queues.get(current.queue) if current is not None else None
+        if current is None or queue is None or not queue.music or current.connected:
+            return
+        play_id = f"{session.call_id}.music"
+        self._sessions.keep(replace(current, music_play=play_id))
+        self._play(
+            PlayPrompts(session.call_id, play_id, (queue.music,), self.settings.language, True),
+            now,
+            at,
+        )
+
+    def _stop_waiting(self, session: SessionRecord, now: float, at: datetime) -> SessionRecord:
+        """End what a caller hears while waiting."""
+        running = self._sessions.running.get(session.call_id)
+        wait = running.wait if running is not None else None
+        if running is not None and wait is not None:
+            wait.stop(now)
+            for command in wait.poll():
+                if isinstance(command, StopPlay):
+                    self._port.command(command, now, at)
+            self._release(wait)
+            running.wait = None
+        if session.music_play:
+            self._port.command(StopPlay(session.call_id, session.music_play), now, at)
+        return self._sessions.keep(replace(session, music_play=""))
+
+    def _acd_output(
+        self,
+        output: OfferCall | WithdrawOffer | Connect | EntryLeft | AgentStateChanged,
+        now: float,
+        at: datetime,
+    ) -> None:
+        match output:
+            case OfferCall():
+                self._queues.offer(output, now, at)
+            case WithdrawOffer():
+                self._queues.withdraw(output, now, at)
+            case Connect():
+                self._queues.connect(output, self._stop_waiting, now, at)
+            case EntryLeft():
+                self._left(output, now, at)
+            case AgentStateChanged():
+                self._outputs.append(
+                    AgentStateTold(output.agent_id, output.state, output.reason, output.at)
+                )
+
+    def _left(self, output: EntryLeft, now: float, at: datetime) -> None:
+        """A stay in a queue is over: the flow goes on, or the call ends without one."""
+        session = self._sessions.get(output.entry_id)
+        if session is None:
+            return
+        session = self._stop_waiting(session, now, at)
+        session = self._sessions.keep(replace(session, queue="", offer_id="", connected=False))
+        self._tell(session, self._queues.result(output), now, at)
+
+    # --- time and outputs ------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """Return when a flow or the queue engine wants to be woken."""
+        due = (self._sessions.next_timeout(), self._acd.next_timeout())
+        return min((one for one in due if one is not None), default=None)
+
+    def handle_timeout(self, now: float, at: datetime) -> None:
+        """Wake the flows and the queue engine that are due."""
+        for call_id in self._sessions.due(now):
+            running = self._sessions.running.get(call_id)
+            if running is None:
+                continue
+            for flow in (running.wait, running.flow):
+                if flow is not None:
+                    flow.handle_timeout(now)
+            self._run(call_id, now, at)
+        self._acd.handle_timeout(now, at)
+        self._settle(now, at)
+
+    def poll(self) -> Sequence[CenterOutput]:
+        """Return and forget the outputs."""
+        outputs, self._outputs = self._outputs, []
+        return outputs

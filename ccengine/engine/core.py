@@ -1,0 +1,204 @@
+"""The signalling core: every stateful machine, one drain, no input or output of its own.
+
+Inputs change machines; :meth:`Core.drain` lets the machines talk until all are quiet, then
+hands out one batch: the facts to be journalled first, then what leaves the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ccengine.acd import record as acd_record
+from ccengine.acd.engine import AcdEngine
+from ccengine.call import record as call_record
+from ccengine.call.context import CallContext
+from ccengine.call.switch import Switch
+from ccengine.center import record as center_record
+from ccengine.center.center import Center
+from ccengine.center.output import AgentStateTold, ResolveCustomer
+from ccengine.errors import CcengineError
+from ccengine.events import AgentChanged, Event, RegistrationChanged
+from ccengine.media import link as media_link
+from ccengine.media.link import LinkOutput, MediaLink
+from ccengine.ports import FactData
+from ccengine.sip import dialog as sip_dialog
+from ccengine.sip import registrar as sip_registrar
+from ccengine.sip.endpoint import SipEndpoint
+from ccengine.sip.flow import Flow
+from ccengine.sip.output import Transmit
+from ccengine.sip.registrar import BindingsChanged, Registrar
+
+FACTS: tuple[type[Any], ...] = (
+    *sip_dialog.FACTS,
+    *sip_registrar.FACTS,
+    *media_link.FACTS,
+    *call_record.FACTS,
+    *acd_record.FACTS,
+    *center_record.FACTS,
+)
+"""Every fact that the core states; the journal's registry is made of them."""
+
+MAX_ROUNDS = 10_000
+"""More exchanges than this in one drain mean that machines talk in a circle."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one drain leaves: facts first, then everything that may leave the process."""
+
+    facts: Sequence[FactData] = ()
+    transmits: list[Transmit] = field(default_factory=list)
+    media: Sequence[LinkOutput] = ()
+    customers: list[ResolveCustomer] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """The machines of a core, wired to each other."""
+
+    sip: SipEndpoint
+    registrar: Registrar
+    media: MediaLink
+    context: CallContext
+    switch: Switch
+    acd: AcdEngine
+    center: Center
+
+
+class Core:
+    """All machines of signalling behind one face.
+
+    ``facts`` is the list that every machine appends to.  ``is_direct`` tells numbers that the
+    switch dials itself from those whose calls belong to flows.
+    """
+
+    def __init__(self, machines: Machines, facts: list[Any], *, domain: str) -> None:
+        self.machines = machines
+        self._facts = facts
+        self._domain = domain
+        self._registered: set[str] = set()
+        self._appliers: dict[type[Any], Callable[[Any], None]] = {}
+        for classes, apply in (
+            (sip_dialog.FACTS, machines.sip.apply),
+            (sip_registrar.FACTS, machines.registrar.apply),
+            (media_link.FACTS, machines.media.apply),
+            (call_record.FACTS, machines.switch.apply),
+            (acd_record.FACTS, machines.acd.apply),
+            (center_record.FACTS, machines.center.apply),
+        ):
+            self._appliers.update(dict.fromkeys(classes, apply))
+
+    # --- replay --------------------------------------------------------------------------------
+
+    def apply(self, fact: object) -> bool:
+        """Apply one fact of the journal; return whether a machine knows its kind."""
+        apply = self._appliers.get(type(fact))
+        if apply is None:
+            return False
+        apply(fact)
+        return True
+
+    def resume(self, now: float, at: datetime, boot_id: str) -> None:
+        """After a replay: arm timers again and deal with what died with the predecessor."""
+        machines = self.machines
+        machines.registrar.resume(now, at, boot_id)
+        self._registered = {fact.aor.partition("@")[0] for fact in machines.registrar}
+        machines.sip.resume(now)
+        machines.media.resume(now)
+        machines.switch.resume(now, at)
+        machines.acd.resume(now, at, boot_id)
+        machines.center.resume(now, at)
+
+    # --- inputs --------------------------------------------------------------------------------
+
+    def sip_message(self, data: bytes, flow: Flow, now: float) -> None:
+        """Take a datagram, or one message of a stream."""
+        self.machines.sip.receive(data, flow, now)
+
+    def flow_failed(self, flow: Flow, now: float) -> None:
+        """Hear that a connection is gone or that a datagram came back."""
+        self.machines.sip.flow_failed(flow, now)
+        if flow.connection:
+            self.machines.registrar.flow_closed(flow)
+
+    def media_packet(self, worker: str, data: bytes, now: float, at: datetime) -> None:
+        """Take a packet of a media worker."""
+        for event in self.machines.media.receive(worker, data):
+            self.machines.switch.media_event(event, now, at)
+
+    def handle_timeout(self, now: float, at: datetime) -> None:
+        """Let every machine do what is due."""
+        machines = self.machines
+        machines.sip.handle_timeout(now)
+        machines.registrar.handle_timeout(now)
+        machines.switch.handle_timeout(now, at)
+        machines.center.handle_timeout(now, at)
+
+    def next_timeout(self) -> float | None:
+        """Return when the first machine wants to be woken."""
+        machines = self.machines
+        due = (
+            machines.sip.next_timeout(),
+            machines.registrar.next_timeout(),
+            machines.switch.next_timeout(),
+            machines.center.next_timeout(),
+        )
+        return min((one for one in due if one is not None), default=None)
+
+    def is_registered(self, extension: str) -> bool:
+        """Return whether an extension has a phone."""
+        return self._has_phone(f"{extension}@{self._domain}")
+
+    def _has_phone(self, aor: str) -> bool:
+        return bool(self.machines.registrar.lookup(aor))
+
+    # --- the drain -----------------------------------------------------------------------------
+
+    def drain(self, now: float, at: datetime) -> Batch:
+        """Let the machines talk until all are quiet, and return what is to be done."""
+        batch = Batch()
+        machines = self.machines
+        for _ in range(MAX_ROUNDS):
+            outputs = machines.sip.poll()
+            events = machines.switch.poll()
+            changes = machines.registrar.poll()
+            if not outputs and not events and not changes:
+                break
+            for output in outputs:
+                if isinstance(output, Transmit):
+                    batch.transmits.append(output)
+                else:
+                    machines.switch.sip_output(output, now, at)
+            for event in events:
+                machines.center.receive(event, now, at)
+            for change in changes:
+                self._bindings_changed(change, batch, now, at)
+        else:
+            raise CcengineError("the machines of signalling talk in a circle")
+        for told in machines.center.poll():
+            if isinstance(told, AgentStateTold):
+                batch.events.append(AgentChanged(told.agent_id, told.at, told.state, told.reason))
+            else:
+                batch.customers.append(told)
+        batch.events.extend(machines.switch.notices())
+        batch.media = machines.media.poll()
+        batch.facts = tuple(self._facts)
+        self._facts.clear()
+        return batch
+
+    def _bindings_changed(
+        self, change: BindingsChanged, batch: Batch, now: float, at: datetime
+    ) -> None:
+        batch.events.append(RegistrationChanged(change.aor, at, change.count))
+        extension = change.aor.partition("@")[0]
+        registered = change.count > 0
+        if registered != (extension in self._registered):
+            if registered:
+                self._registered.add(extension)
+            else:
+                self._registered.discard(extension)
+            self.machines.center.phone_registered(extension, registered, now, at)
