@@ -26,13 +26,12 @@ FIXED_MEMBERS: Mapping[str, frozenset[str]] = {"caller": frozenset({"number", "n
 FIXED = frozenset({"caller", "number", "extension", "language", "digits", "error", "call"})
 """Variables that every flow has; ``call`` holds what the engine knows of the call."""
 
-RESERVED = frozenset(
-    """
-    as break const continue else false for function if import in let loop namespace null
-    package return true var void while bool bytes double duration dyn int list map string
-    timestamp type uint size has
-    """.split()
-)
+_RESERVED_WORDS = """
+as break const continue else false for function if import in let loop namespace null package
+return true var void while bool bytes double duration dyn int list map string timestamp type
+uint size has
+"""
+RESERVED = frozenset(_RESERVED_WORDS.split())
 """Words of the expression language, which no variable can be called."""
 
 

@@ -21,17 +21,14 @@ from ccengine.errors import FlowError
 Scope: TypeAlias = Mapping[str, Any]
 Value: TypeAlias = str | int | float | bool
 
-FUNCTIONS = frozenset(
-    """
-    bytes contains double duration dyn endsWith getDate getDayOfMonth getDayOfWeek
-    getDayOfYear getFullYear getHours getMilliseconds getMinutes getMonth getSeconds int
-    matches size startsWith string timestamp type uint
-    """.split()
-)
-TYPE_NAMES = frozenset(
-    ["bool", "bytes", "double", "duration", "int", "list", "map", "null_type", "string"]
-    + ["timestamp", "type", "uint"]
-)
+_FUNCTION_WORDS = """
+bytes contains double duration dyn endsWith getDate getDayOfMonth getDayOfWeek getDayOfYear
+getFullYear getHours getMilliseconds getMinutes getMonth getSeconds int matches size startsWith
+string timestamp type uint
+"""
+FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
+_TYPE_WORDS = "bool bytes double duration int list map null_type string timestamp type uint"
+TYPE_NAMES = frozenset(_TYPE_WORDS.split())
 
 _LITERAL = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 _MACRO = re.compile(r"\.(?:all|exists|exists_one|filter|map)\(\s*(\w+)\s*,")

@@ -47,7 +47,7 @@ MAX_STEPS_PER_SECOND = 500
 MAX_FRAMES = 32
 """Deepest nesting of flows that call flows."""
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Interpreter:
@@ -320,7 +320,7 @@ class Interpreter:
             return self._fail(error)
         except Exception as error:
             # A step may come from outside: its flaw ends this flow and no other.
-            _log.exception("step %s of call %s failed", step.NAME, self._run.call_id)
+            _logger.exception("step %s of call %s failed", step.NAME, self._run.call_id)
             return self._fail(FlowError(f"step {step.NAME!r} failed: {error!r}"))
 
     def _fail(self, error: FlowError) -> Outcome:
