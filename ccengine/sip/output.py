@@ -93,10 +93,14 @@ class InviteReceived:
 
 @dataclass(frozen=True, slots=True)
 class InviteCancelled:
-    """The caller gave up before the answer; 487 is already sent."""
+    """The caller gave up before the answer; 487 is already sent.
+
+    With ``is_reinvite`` only the change was taken back: the session goes on as it was.
+    """
 
     session: str
     request: SipRequest
+    is_reinvite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,10 @@ class ReinviteReceived:
     request: SipRequest
 
 
+EndReason: TypeAlias = Literal["bye", "done", "gone"]
+"""See :class:`SessionEnded`."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
     """The session is over and the endpoint has forgotten it.
@@ -169,7 +177,7 @@ class SessionEnded:
     """
 
     session: str
-    reason: Literal["bye", "done", "gone"]
+    reason: EndReason
     request: SipRequest | None = None
 
 
