@@ -63,14 +63,14 @@ class SegmentFile:
         """Return the samples of each side that the header vouches for."""
         return self._bytes // CHANNELS
 
-    def _write_all(self, data: bytes | memoryview, offset: int) -> None:
+    def _write_all(self, data: bytes | bytearray, offset: int) -> None:
         view = memoryview(data)
         while view:
             written = os.pwrite(self._fd, view, offset)
             view = view[written:]
             offset += written
 
-    def append(self, data: bytes | memoryview) -> None:
+    def append(self, data: bytes | bytearray) -> None:
         """Add interleaved samples; on failure the file stays as it was before."""
         try:
             if os.fstat(self._fd).st_nlink == 0:

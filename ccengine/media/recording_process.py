@@ -23,6 +23,8 @@ from ccengine.media import recording_ring as ring
 from ccengine.media.recording_file import MarksFile, SegmentFile, samples_in
 from ccengine.media.recording_ring import BLOCK, CHANNELS, SAMPLE_RATE, Layout
 
+LEFT: Final = 0
+RIGHT: Final = 1
 _SILENCE: Final = {"PCMU": b"\xff", "PCMA": b"\xd5"}
 _RETRY_SAMPLES: Final = 5 * SAMPLE_RATE
 _MAX_GAP_SAMPLES: Final = 24 * 3600 * SAMPLE_RATE
@@ -189,9 +191,15 @@ class Recorder:
     # --- samples ----------------------------------------------------------------------------
 
     def _write(self, recording: _Recording, start: int, stop: int) -> None:
-        first = recording.slot * self._layout.slot_bytes
-        first += start % self._layout.ring_samples * CHANNELS
-        data = self._ring[first : first + (stop - start) * CHANNELS]
+        size = stop - start
+        first = recording.slot * self._layout.slot_bytes + start % self._layout.ring_samples
+        second = first + self._layout.ring_samples
+        left, right = self._ring[first : first + size], self._ring[second : second + size]
+        data = bytearray(size * CHANNELS)
+        data[LEFT::CHANNELS] = left
+        data[RIGHT::CHANNELS] = right
+        # What was taken becomes silent at once, so that rows that are never put are silence.
+        left[:] = right[:] = self._silence[recording.law][:size]
         if recording.file is None and start >= recording.retry_at:
             recording.written = start
             self._begin_segment(recording, "error", self._now())
@@ -201,7 +209,6 @@ class Recorder:
                 recording.file.append(data)
             except OSError as error:
                 self._fail(recording, error)
-        data[:] = self._silence[recording.law][: len(data)]
         recording.written = stop
         self._released[recording.slot] = stop
 

@@ -1,8 +1,9 @@
 """What the tick and the recording writer share: a ring of samples and the messages about it.
 
 The ring lives in one anonymous file (memfd) that both map.  Positions are samples since the
-slot was opened and never wrap; a slot keeps the last ``blocks`` blocks of them, left and right
-interleaved as in the file.  The tick owns ``cursor``, the writer ``released``: each number has
+slot was opened and never wrap; a slot keeps the last ``blocks`` blocks of either side.  The
+sides lie apart, because the tick copies whole rows fastest; the writer interleaves them.  The
+tick owns ``cursor``, the writer ``released``: each number has
 one side that writes it.  Without numpy, so that the writer's process stays small.
 """
 
@@ -51,7 +52,7 @@ class Layout:
 
     @property
     def ring_at(self) -> int:
-        """Return the offset of the rings: uint8[slots, ring_samples, 2]."""
+        """Return the offset of the rings: uint8[slots, 2, ring_samples]."""
         end = self.slots * (CHANNELS + 1) * _WORD
         return -(-end // mmap.PAGESIZE) * mmap.PAGESIZE
 
