@@ -168,7 +168,6 @@ def center_settings(settings: Settings) -> CenterSettings:
                 name=name,
                 music=queue.music,
                 wait_flow=queue.wait_flow,
-                skills=tuple(queue.skills.items()),
             )
             for name, queue in settings.queues.items()
         },
