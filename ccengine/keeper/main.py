@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ccengine.errors import KeeperError
 from ccengine.keeper.child import Child
-from ccengine.keeper.server import Server
+from ccengine.keeper.server import Server, refuse_second
 from ccengine.keeper.spec import KeeperSpec, load_spec
 from ccengine.keeper.supervisor import Supervisor, refuse_orphans
 
@@ -32,6 +32,7 @@ class Keeper:
     def __init__(self, spec: KeeperSpec) -> None:
         self._selector = selectors.DefaultSelector()
         self._supervisor = Supervisor(spec, time.monotonic())
+        refuse_second(spec.socket)
         refuse_orphans(self._supervisor)
         self._server = Server(spec.socket, self._selector, self._supervisor)
         self._wake, self._woken = socket.socketpair()

@@ -179,16 +179,17 @@ class Server:
         connection.close()
 
 
+def refuse_second(path: Path) -> None:
+    """Raise :class:`KeeperError` when a keeper answers on ``path``."""
+    with new_socket() as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise KeeperError(f"a keeper already runs on {path}", cure="stop it first")
+
+
 def _listen(path: Path) -> socket.socket:
-    probe = new_socket()
-    try:
-        probe.connect(str(path))
-    except OSError:
-        pass
-    else:
-        raise KeeperError(f"a keeper already runs on {path}", cure="stop it first")
-    finally:
-        probe.close()
     listener = new_socket()
     try:
         path.unlink(missing_ok=True)

@@ -48,6 +48,7 @@ class Supervisor:
         self._pid_file = spec.socket.with_name(spec.socket.name + ".pids")
         self._stage = -1  # index into ROLES of what is being stopped, -1 while all run
         self._stage_ends = 0.0
+        self._pids_stale = False
         self.started: list[Child] = []
         self.activated: list[Child] = []
         self.stopped: list[Child] = []
@@ -86,6 +87,8 @@ class Supervisor:
         if self._stage >= 0:
             self._stop_stage(now)
             deadlines.append(self._stage_ends)
+        if self._pids_stale:
+            self._write_pids()
         return min(deadlines, default=None)
 
     def ready(self, child: Child, now: float) -> None:
@@ -120,7 +123,7 @@ class Supervisor:
                 )
         level = logging.INFO if ending else logging.WARNING
         _log.log(level, "%s (pid %d) ended: %s%s", child.spec.name, child.pid, _ending(status), why)
-        self._write_pids()
+        self._pids_stale = True
 
     def stop(self, now: float) -> None:
         """Begin to stop: signalling, then media, then the writer; a second call hurries."""
@@ -217,7 +220,7 @@ class Supervisor:
                 slot.due = now + max(1.0, slot.restarts.died(now, None))
             return None
         self.started.append(child)
-        self._write_pids()
+        self._pids_stale = True
         return child
 
     def _enter(self, stage: int, now: float) -> None:
@@ -243,6 +246,7 @@ class Supervisor:
         return [child for child in self._children() if child.spec.role == ROLES[stage]]
 
     def _write_pids(self) -> None:
+        self._pids_stale = False
         listed = [(c.spec.name, c.pid, start_time(c.pid)) for c in self._children()]
         draft = self._pid_file.with_name(self._pid_file.name + ".draft")
         try:
