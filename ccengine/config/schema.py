@@ -246,6 +246,9 @@ class Queue(Section):
     max_length: Annotated[int, Field(ge=0)] | None = hot(
         None, "Most callers waiting; further ones get the result overflow."
     )
+    skills: dict[Text, Annotated[int, Field(ge=1, le=10)]] = hot(
+        {}, "Skills that every call of this queue asks for, with least levels."
+    )
     join_empty: Literal["always", "signed_in", "available"] = hot(
         "always", "Who must be there for a caller to join: nobody, or such an agent."
     )
@@ -294,6 +297,10 @@ class Log(Section):
     format: Literal["text", "json"] = hot("text", "One line of text or of JSON for each record.")
 
 
+def _nothing(value: Any) -> Any:
+    return {} if value is None else value
+
+
 def section(description: str) -> Any:
     """Return a field for a section of its own; left out, it has its defaults."""
     # The default is validated so that relative paths in it are resolved as well.
@@ -315,5 +322,7 @@ class Settings(Section):
     dialplan: DialplanFiles = section("Which dialplans are loaded.")
     numbers: dict[Name, NumberTarget] = hot({}, "Called numbers by pattern.")
     prompts: Prompts = section("Recorded prompts.")
-    plugins: dict[Name, dict[str, Any]] = cold({}, "Plugins with their own settings.")
+    plugins: dict[Name, Annotated[dict[str, Any], BeforeValidator(_nothing)]] = cold(
+        {}, "Plugins with their own settings."
+    )
     log: Log = section("Logging.")

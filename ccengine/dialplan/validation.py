@@ -243,7 +243,9 @@ def validate_value(
         return None, sorted(problems)
 
 
-def salvage(model: type[Model], value: Any) -> Model | None:
+def salvage(
+    model: type[Model], value: Any, *, context: Mapping[str, Any] | None = None
+) -> Model | None:
     """Return a model of what is right in ``value``, so that more mistakes can be looked for.
 
     None when what is left after taking the mistakes out is not enough.
@@ -251,7 +253,7 @@ def salvage(model: type[Model], value: Any) -> Model | None:
     value = copy.deepcopy(value)
     for _ in range(3):
         try:
-            return model.model_validate(value)
+            return model.model_validate(value, context=dict(context or {}))
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False):
                 _take_out(value, detail["loc"])
