@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ __all__ = [
     "make_ha1",
 ]
 
+_NC = re.compile(r"[0-9A-Fa-f]{8}")
 _TIME_BYTES = 6  # milliseconds
 _SERIAL_BYTES = 2
 _CALL_BYTES = 4
@@ -206,11 +208,7 @@ def _exchange_of(params: Mapping[str, str]) -> Exchange | None:
     nc = params.get("nc", "")
     cnonce = params.get("cnonce", "")
     if qop:
-        if qop != "auth" or not cnonce or len(nc) != 8:
-            return None
-        try:
-            bytes.fromhex(nc)
-        except ValueError:
+        if qop != "auth" or not cnonce or _NC.fullmatch(nc) is None:
             return None
     elif algorithm.endswith("-sess") and not cnonce:
         return None

@@ -106,7 +106,7 @@ def _cut_body(message: SipRequest | SipResponse) -> str:
     if value is None:
         return ""
     body = message.body
-    if value != str(len(body)):
+    if value != str(len(body)) or message.has_repeats:
         if len(set(message.header_values("content-length"))) > 1:
             return "Content-Length comes with different values"
         try:

@@ -33,9 +33,9 @@ _URI = re.compile(
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _BLANK = re.compile(r"[\s<>]")
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-# Escapes of these stay: in a URI "%3B" and ";" are not the same (19.1.4), and "%25" must
-# not turn into the beginning of another escape.
-_KEPT = frozenset(";/?:@&=$,%")
+# Escapes of these stay: in a URI "%3B" and ";" are not the same (19.1.4), "%25" must not turn
+# into the beginning of another escape, controls and private characters help nobody.
+_KEPT = re.compile("[;/?:@&=$,%\x00-\x1f\x7f-\x9f\u2028\u2029\uf780-\uf7ff]")
 _UNSAFE_USER = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/%]|%(?![0-9A-Fa-f]{2})")
 # "=" inside a value is against the grammar and common, in base64 for one.
 _UNSAFE_PARAM = re.compile(r"[^A-Za-z0-9\-_.!~*'()\[\]/:&+$=%]|%(?![0-9A-Fa-f]{2})")
@@ -53,17 +53,16 @@ def _plain(match: re.Match[str]) -> str:
         decoded = bytes.fromhex(match.group().replace("%", "")).decode()
     except UnicodeDecodeError:
         return match.group().upper()
-    return "".join(
-        char if char.isprintable() and char not in _KEPT else _percent(char) for char in decoded
-    )
+    return _KEPT.sub(_again, decoded)
 
 
-def _percent(text: str) -> str:
-    return "".join(f"%{octet:02X}" for octet in encode_text(text))
+def _again(match: re.Match[str]) -> str:
+    return "".join(f"%{octet:02X}" for octet in match.group().encode())
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return _percent(match.group())
+    """Percent-encode a match; what stands for a foreign octet becomes that octet again."""
+    return "".join(f"%{octet:02X}" for octet in encode_text(match.group()))
 
 
 @dataclass(frozen=True, slots=True)
