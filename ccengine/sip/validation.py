@@ -67,4 +67,6 @@ def _check_vias(request: SipRequest) -> None:
     values = request.header_values("via")
     if len(values) > MAX_VIAS:
         raise SipParseError(f"{len(values)} Via values are too many")
-    _ = request.via if len(values) == 1 else request.vias
+    _ = request.via
+    if len(values) > 1:
+        _ = request.vias
