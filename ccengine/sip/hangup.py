@@ -112,7 +112,7 @@ class Hangup:
             unacknowledged=b"",
         )
         parts.set_dialog(record)
-        self._cancel_server(session, now)
+        self._drop_invites(session, now)
         Bye(parts, session, headers, reason).start(record, now)
 
     def resume(self, session: Session, record: DialogRecord, now: float) -> None:
@@ -128,11 +128,14 @@ class Hangup:
 
     def receive_bye(self, session: Session, request: SipRequest, now: float) -> None:
         """End a session because the peer says so (15.1.2)."""
-        self._cancel_server(session, now)
+        self._drop_invites(session, now)
         self._parts.end_session(session, "bye", request)
 
-    def _cancel_server(self, session: Session, now: float) -> None:
-        """Answer a pending re-INVITE of a dialog that ends (15.1.2)."""
+    def _drop_invites(self, session: Session, now: float) -> None:
+        """Answer a pending re-INVITE of a dialog that ends (15.1.2), and let go of ours."""
+        client, session.client = session.client, None
+        if client is not None:
+            client.cancel(now, "")
         tx, session.server = session.server, None
         if tx is not None:
             self._parts.reply(tx, 487, now)

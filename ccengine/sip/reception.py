@@ -149,6 +149,10 @@ class Reception:
             parts.reply(parts.open_server(key, request, flow, now), 200, now)
             self._hangup.receive_bye(session, request, now)
             return
+        if record.state == "ending":
+            # Our BYE is on its way: for all but BYE this dialog is over (15.1.1).
+            parts.refuse(key, request, flow, 481, now)
+            return
         if record.unacknowledged and record.unacknowledged_seq == cseq:
             # A re-INVITE that was answered before a restart.
             self._callee.resend_now(record)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ccengine.errors import LocalSipError
+from ccengine.sip import transaction_table as names
 from ccengine.sip.caller import CHALLENGES
 from ccengine.sip.challenge import answer_challenge
 from ccengine.sip.composer import NO_BODY, RequestLines, body_lines
@@ -28,13 +29,14 @@ _TICK_S = 0.01
 class Reinvite(ClientUser):
     """One re-INVITE of ours, until its transaction is over."""
 
-    __slots__ = ("_ack_sent", "_body", "_lines", "_owner", "_retried", "_session", "_state")
+    __slots__ = ("_ack_sent", "_body", "_lines", "_owner", "_retried", "_session", "_state", "_tx")
 
     def __init__(self, owner: Reinviter, session: Session, body: bytes) -> None:
         self._owner = owner
         self._session = session
         self._body = body
         self._retried = False
+        self._tx: ClientTransaction | None = None
         self._lines: RequestLines | None = None
         self._state: Literal["pending", "answered", "done"] = "pending"
         self._ack_sent: tuple[bytes, Flow] | None = None
@@ -51,15 +53,17 @@ class Reinvite(ClientUser):
             f"{authorization}{body_lines(self._body, SDP)}"
         )
         wire = encode_text(lines.text("INVITE", rest=rest)) + self._body
-        parts.transactions.start_client(branch, "INVITE", wire, record.flow, self, now)
+        self._tx = parts.transactions.start_client(branch, "INVITE", wire, record.flow, self, now)
 
     @property
     def needs_ack(self) -> bool:
         """Whether the 2xx to an offerless re-INVITE waits for our owner's answer."""
         return self._state == "answered"
 
-    def cancel(self, now: float, reason: str) -> None:
-        """Leave it: a re-INVITE is answered soon, and BYE ends the session."""
+    def cancel(self, now: float, _reason: str) -> None:
+        """Wait for the final response no longer than 64*T1: BYE ends the session."""
+        if self._tx is not None and self._tx.expiry is None:
+            self._owner.parts.transactions.fire(self._tx, names.CANCELLED, now)
 
     def acknowledge(self, body: bytes) -> None:
         """Send the ACK with our owner's answer."""
@@ -77,8 +81,9 @@ class Reinvite(ClientUser):
     def on_response(self, _tx: ClientTransaction, response: SipResponse, now: float) -> None:
         """Take a response to the re-INVITE."""
         if response.status < 200:
-            return
-        if response.status < 300:
+            if self._session.client is not self:
+                self.cancel(now, "")
+        elif response.status < 300:
             self._on_success(response)
         elif not self._answer_challenge(response, now):
             self._on_rejection(response, now)

@@ -35,7 +35,7 @@ from ccengine.sip.transaction import ServerTransaction, Transactions
 class PendingInvite(Protocol):
     """An INVITE of ours that has no final response, or a 2xx that our owner must answer."""
 
-    def cancel(self, now: float, reason: str) -> None:
+    def cancel(self, now: float, reason: str, /) -> None:
         """Give up (:rfc:`3261` section 9.1)."""
 
     def acknowledge(self, body: bytes) -> None:
