@@ -27,11 +27,10 @@ def normalise(number: str, area_code: str = "") -> str:
     """
     text = _NOISE.sub("", unicodedata.normalize("NFKC", number))
     foreign = text.startswith(("+", "00"))
-    text = text.removeprefix("+") if text.startswith("+") else text
-    if foreign and text.startswith("00"):
-        text = text[2:]
-    if not text.isascii() or not text.isdigit():
-        return ""
+    if foreign:
+        text = text.removeprefix("+") if text.startswith("+") else text.removeprefix("00")
+    if not text.isascii() or not text.isdigit() or (foreign and text.startswith("0")):
+        return ""  # no country code begins with 0
     if foreign:
         return _in_china(text[2:]) if text.startswith(CHINA) else f"+{text}"
     if text.startswith(CHINA) and len(text) > _LONGEST_LOCAL + 2 and not _MOBILE.fullmatch(text):
@@ -48,4 +47,4 @@ def normalise(number: str, area_code: str = "") -> str:
 
 
 def _in_china(national: str) -> str:
-    return f"+{CHINA}{national.removeprefix('0')}"
+    return f"+{CHINA}{national.lstrip('0')}"
