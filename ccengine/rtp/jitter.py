@@ -36,7 +36,8 @@ class JitterBuffer:
         self.block = clock_rate * BLOCK_MS // 1000
         self.delay = delay_ms // BLOCK_MS
         self.capacity = capacity
-        self._bytes = np.zeros((capacity, RING_BLOCKS, self.block), np.uint8)
+        # np.full touches the memory, so that no tick waits for page faults.
+        self._bytes = np.full((capacity, RING_BLOCKS, self.block), 0, np.uint8)
         self._ring = self._bytes.view(np.dtype((np.void, self.block)))[..., 0]
         self._tag = np.full((capacity, RING_BLOCKS), _NEVER, np.int64)
         self._play = np.zeros(capacity, np.int64)
