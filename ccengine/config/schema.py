@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, model_validator
 
-from ccengine.dialplan.validation import ONE_OR_MORE, Section, Text, as_text, reject
+from ccengine.dialplan.validation import Section, Text, as_text, one_or_more, reject
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -193,6 +193,9 @@ class Run(Section):
     folder: ConfigPath = cold(
         Path("var/run"), "Control sockets and process ids.", validate_default=True
     )
+    drain_s: Annotated[float, Field(ge=0, le=86400)] = hot(
+        10.0, "How long running calls may go on after a request to stop."
+    )
 
 
 class Extension(Section):
@@ -259,7 +262,7 @@ class DialplanFiles(Section):
 
     SHORT: ClassVar[str] = "files"
 
-    files: Annotated[tuple[ConfigPath, ...], ONE_OR_MORE] = hot((), "Dialplan files.")
+    files: Annotated[tuple[ConfigPath, ...], one_or_more(ConfigPath)] = hot((), "Dialplan files.")
 
 
 class NumberTarget(Section):
@@ -284,7 +287,7 @@ class NumberTarget(Section):
 class Prompts(Section):
     """Recorded prompts."""
 
-    folders: Annotated[tuple[ConfigPath, ...], ONE_OR_MORE] = hot(
+    folders: Annotated[tuple[ConfigPath, ...], one_or_more(ConfigPath)] = hot(
         (), "Folders of prompts, looked through in this order before those that we ship."
     )
     language: Name = hot("zh", "Language of flows that set none.")

@@ -93,10 +93,13 @@ def _step(step: type[Step]) -> Iterator[str]:
         notes.append("Answers the call when nobody has yet.")
     if step.DIGITS == "drop":
         notes.append("Keys pressed meanwhile are not kept.")
+    if step.WHOLE:
+        info = step.model_fields[step.WHOLE]
+        notes.append(f"Written `{step.NAME}: …` with {type_words(info.annotation)}.")
     if notes:
         yield ""
         yield " ".join(notes)
-    if step.model_fields:
+    if step.model_fields and not step.WHOLE:
         yield ""
         yield "| key | value | default | meaning |"
         yield "|---|---|---|---|"

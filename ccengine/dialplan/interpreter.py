@@ -17,7 +17,6 @@ from ccengine.dialplan.place import FlowPlace, Frame
 from ccengine.dialplan.plan import Dialplan, Flow
 from ccengine.dialplan.run import StepRun
 from ccengine.dialplan.step import (
-    BACK,
     OVER,
     Back,
     Enter,
@@ -324,13 +323,15 @@ class Interpreter:
             return self._fail(FlowError(f"step {step.NAME!r} failed: {error!r}"))
 
     def _fail(self, error: FlowError) -> Outcome:
-        """Go where the flow wants errors to go, once; else end."""
+        """Go where this flow, or one that called it, wants errors to go, once; else end."""
         self._run.stop_play()
         where = f"{self._flow.name}.{self._state}, step {self._step + 1}: {error}"
+        while self._flow.on_error is None and self._frames:
+            self._flow = self._plan.flow(self._frames.pop().flow)
         target = self._flow.on_error
         if target is None or self._failed:
             self._finish(where)
-            return BACK
+            return OVER
         self._failed = True
         self._run.assign("error", where)
         return target.jump

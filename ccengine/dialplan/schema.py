@@ -8,7 +8,6 @@ from ccengine.dialplan.load import FlowFile
 from ccengine.dialplan.registry import StepRegistry
 from ccengine.dialplan.step import Step, Target
 from ccengine.dialplan.steps import standard_steps
-from ccengine.dialplan.steps.logic import Go, Set
 
 _REF = "#/$defs/{model}"
 
@@ -18,18 +17,15 @@ def _with_short(schema: dict[str, Any], short: str) -> dict[str, Any]:
     if not short:
         return schema
     alone = schema["properties"][short]
-    many = [alone["items"]] if alone.get("type") == "array" else []
-    return {"anyOf": [alone, *many, schema], "description": schema.get("description", "")}
+    return {"anyOf": [alone, schema], "description": schema.get("description", "")}
 
 
 def step_schema(step: type[Step], definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of what stands after a step's word; adds to ``definitions``."""
     schema = step.model_json_schema(ref_template=_REF, by_alias=True)
     definitions.update(schema.pop("$defs", {}))
-    if step is Go:
-        return {"$ref": _REF.format(model="Target")}
-    if step is Set:
-        return dict(schema["properties"]["values"])
+    if step.WHOLE:
+        return dict(schema["properties"][step.WHOLE])
     return _with_short(schema, step.SHORT)
 
 
@@ -57,7 +53,8 @@ def json_schema(steps: StepRegistry | None = None) -> dict[str, Any]:
     )
     definitions["Step"] = {"anyOf": [{"enum": words}, *forms]}
     states = definitions["FlowSource"]["properties"]["states"]
-    states["additionalProperties"]["items"] = {"$ref": _REF.format(model="Step")}
+    for state in states["patternProperties"].values():
+        state["items"] = {"$ref": _REF.format(model="Step")}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "ccengine dialplan"
     return schema

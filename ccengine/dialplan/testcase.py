@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ccengine.dialplan.validation import ONE_OR_MORE, Section, Text, reject
+from ccengine.dialplan.validation import Section, Text, one_or_more, reject
 from ccengine.ports import HangupCause
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
-Words = Annotated[tuple[Text, ...], ONE_OR_MORE]
+Words = Annotated[tuple[Text, ...], one_or_more(Text)]
 DialDeed: TypeAlias = Literal["ringing", "answered", "ended"] | HangupCause
 Scalar = str | int | float | bool
 
@@ -155,7 +155,7 @@ class TestFile(Section):
     __test__ = False  # not a test of this package, whatever its name
 
     version: Literal[1] = Field(description="Version of this notation.")
-    dialplan: Annotated[tuple[Text, ...], ONE_OR_MORE, Field(min_length=1)] = Field(
+    dialplan: Annotated[tuple[Text, ...], one_or_more(Text), Field(min_length=1)] = Field(
         description="Dialplan files, beside this one."
     )
     numbers: dict[Text, Text] = Field({}, description="Flows by number that may be dialled.")

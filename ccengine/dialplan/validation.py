@@ -31,17 +31,21 @@ class Section(BaseModel):
     """Base of everything that is read from a file: frozen, and unknown keys are errors.
 
     ``SHORT`` names the field that may be written alone, without a mapping around it:
-    ``play: [greeting]`` for ``play: {prompts: [greeting]}``.
+    ``play: [greeting]`` for ``play: {prompts: [greeting]}``.  ``WHOLE`` names the field that
+    takes everything that stands there, a mapping as well: ``set: {queue: sales}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     SHORT: typing.ClassVar[str] = ""
+    WHOLE: typing.ClassVar[str] = ""
 
     @model_validator(mode="before")
     @classmethod
     def from_short(cls, data: Any) -> Any:
         """Return ``data`` as a mapping when it was written in the short form."""
+        if cls.WHOLE and not isinstance(data, BaseModel):
+            return {cls.WHOLE: data}
         if not cls.SHORT or isinstance(data, Mapping | BaseModel):
             return data
         return {} if data is None else {cls.SHORT: data}
@@ -66,7 +70,7 @@ def as_text(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, BeforeValidator(as_text)]
+Text = Annotated[str, BeforeValidator(as_text, json_schema_input_type=str | int)]
 """Text that may be written as a bare number, such as an extension or a PIN."""
 
 
@@ -74,8 +78,9 @@ def _one_as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int) else value
 
 
-ONE_OR_MORE = BeforeValidator(_one_as_list)
-"""For lists of which a single value may be written without brackets."""
+def one_or_more(item: Any) -> BeforeValidator:
+    """Return a mark for lists of ``item`` of which one may be written without brackets."""
+    return BeforeValidator(_one_as_list, json_schema_input_type=item | tuple[item, ...])
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

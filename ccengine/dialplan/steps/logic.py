@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ccengine.dialplan.expression import Expression, ValueTemplate
 from ccengine.dialplan.run import StepRun
@@ -28,13 +26,7 @@ class Set(Step):
     """Set variables."""
 
     NAME = "set"
-    SHORT = "values"
-
-    @model_validator(mode="before")
-    @classmethod
-    def from_short(cls, data: Any) -> Any:
-        """Take what stands after the word as the variables."""
-        return {"values": data}
+    WHOLE = "values"
 
     values: dict[VariableName, ValueTemplate] = Field(description="Variables and their values.")
 
@@ -69,15 +61,10 @@ class Go(Step):
     """Go to another state, or to another flow for good."""
 
     NAME = "go"
+    WHOLE = "to"
     ENDS = True
 
     to: Target = Field(description="A state of this flow, or {flow: NAME, go: STATE}.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def from_short(cls, data: Any) -> Any:
-        """Take what stands after the word as the target."""
-        return {"to": data}
 
     def begin(self, run: StepRun) -> Outcome:
         """Go there."""

@@ -10,7 +10,7 @@ from ccengine.dialplan.expression import QueueName, Template
 from ccengine.dialplan.run import StepRun
 from ccengine.dialplan.step import OVER, WAIT, FlowName, Outcome, Step, Target, leave
 from ccengine.dialplan.steps.sound import Seconds
-from ccengine.dialplan.validation import ONE_OR_MORE, Text
+from ccengine.dialplan.validation import Text, one_or_more
 from ccengine.ports import EnterQueue, FlowEvent, LeaveQueue, QueueLeft
 
 
@@ -34,7 +34,7 @@ class Queue(Step):
     priority: Annotated[int, Field(ge=-100, le=100)] = Field(
         0, description="Callers of higher priority are served first."
     )
-    skills: Annotated[tuple[Template, ...], ONE_OR_MORE] = Field(
+    skills: Annotated[tuple[Template, ...], one_or_more(Template)] = Field(
         (), description="Skills that the agent must have."
     )
     timeout_s: Seconds | None = Field(None, description="Longest wait.")

@@ -10,11 +10,11 @@ from ccengine.dialplan.expression import Prompt, Template
 from ccengine.dialplan.run import StepRun
 from ccengine.dialplan.spoken import say_digits, say_number
 from ccengine.dialplan.step import NEXT, WAIT, Outcome, Step, Target
-from ccengine.dialplan.validation import ONE_OR_MORE, Text, reject
+from ccengine.dialplan.validation import Text, one_or_more, reject
 from ccengine.errors import FlowError
 from ccengine.ports import DigitReceived, FlowEvent, PlayFinished, RingCall
 
-PromptList = Annotated[tuple[Prompt, ...], ONE_OR_MORE]
+PromptList = Annotated[tuple[Prompt, ...], one_or_more(Prompt)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
