@@ -1,0 +1,424 @@
+"""The signalling process: one loop that feeds the core and carries out what it wants.
+
+Every input schedules one drain.  A drain writes its facts to the journal as one frame before
+anything of it leaves the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ccengine.api.control import SOCKET_NAME, ControlServer
+from ccengine.api.registry import CommandRegistry
+from ccengine.center.output import ResolveCustomer
+from ccengine.center.prompts import PromptCatalogue
+from ccengine.clock import Clock, SystemClock, boot_id
+from ccengine.config.loader import Config
+from ccengine.dialplan.plan import DialplanStore
+from ccengine.engine.assembly import Surroundings, assemble
+from ccengine.engine.command import register_commands
+from ccengine.engine.core import FACTS, Batch, Core
+from ccengine.engine.worker_socket import WorkerSocket
+from ccengine.errors import JournalError, JournalFullError, KeeperError
+from ccengine.events import CallFinished
+from ccengine.hooks.hooks import Hooks
+from ccengine.ids import RandomIds
+from ccengine.journal.coalesce import coalesce
+from ccengine.journal.journal import Journal
+from ccengine.journal.registry import Registry
+from ccengine.journal.replay import replay
+from ccengine.keeper.client import KeeperClient
+from ccengine.media.link import LinkSend
+from ccengine.net.layer import NetLayer
+from ccengine.net.settings import ListenerSettings, NetSettings
+from ccengine.ports import FactData
+from ccengine.sip.flow import Flow
+
+HEARTBEAT_S = 0.5
+DEPOSIT = "sip/"
+BYE_LIMIT_S = 3.0
+"""How long the last BYEs and counts may take once everything has been hung up."""
+
+_log = logging.getLogger(__name__)
+
+
+def worker_names(config: Config) -> tuple[str, ...]:
+    """Return the names of the media workers."""
+    return tuple(f"media-{number}" for number in range(config.settings.media.workers))
+
+
+def worker_socket(config: Config, name: str) -> Path:
+    """Return the path of a media worker's control socket."""
+    return config.settings.run.folder / f"{name}.sock"
+
+
+def net_settings(config: Config) -> NetSettings:
+    """Return the network layer's part of the configuration."""
+    return NetSettings(
+        listeners=tuple(
+            ListenerSettings(
+                name=one.name,
+                transport="TCP" if one.transport == "tcp" else "UDP",
+                host=one.host,
+                port=one.port,
+                advertised_host=config.settings.sip.advertise,
+            )
+            for one in config.settings.sip.listeners
+        )
+    )
+
+
+def nonce_secret(folder: Path) -> bytes:
+    """Return the secret of digest nonces, the same for every process of this installation."""
+    path = folder / "nonce.secret"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        secret = secrets.token_bytes(32)
+        path.touch(mode=0o600)
+        path.write_bytes(secret)
+        return secret
+
+
+class Signalling:
+    """Owns the loop's side of everything: sockets, journal, timers, hooks, control socket."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        keeper: KeeperClient | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock if clock is not None else SystemClock()
+        self.started = self.clock.now()
+        self._keeper = keeper
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = float("inf")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unwritten: list[FactData] = []
+        self._finished = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._stopping = False
+        self.listeners: list[Callable[[Batch], None]] = []
+
+    # --- start ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the journal, replay it, take up sockets and workers, and serve."""
+        settings = self.config.settings
+        for folder in (settings.journal.folder, settings.run.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._open_journal()
+        self.hooks = Hooks.load(
+            tuple(settings.plugins),
+            settings.plugins,
+            data_dir=settings.journal.folder.parent / "plugins",
+            database_url=settings.store.url,
+        )
+        await self.hooks.start()
+        self.net = NetLayer(net_settings(self.config), self._on_message, self._on_flow_failed)
+        self.core = self._assemble()
+        self._replay()
+        await self._start_net()
+        self._workers = {name: self._worker(name) for name in worker_names(self.config)}
+        for worker in self._workers.values():
+            worker.start()
+        registry = CommandRegistry()
+        register_commands(registry, self)
+        self._control = ControlServer(settings.run.folder / SOCKET_NAME, registry)
+        await self._control.start()
+        self._watch_keeper()
+        self.changed()
+
+    def _open_journal(self) -> None:
+        settings = self.config.settings.journal
+        self._registry = Registry(FACTS)
+        self.journal = Journal.open(
+            settings.folder,
+            boot_id=boot_id(),
+            clock=self.clock,
+            segment_bytes=settings.segment_mb << 20,
+            registry=self._registry,
+        )
+
+    def _assemble(self) -> Core:
+        settings = self.config.settings
+        catalogue = PromptCatalogue(settings.prompts.folders, languages=("zh", "en"))
+        return assemble(
+            settings,
+            Surroundings(
+                ids=RandomIds(),
+                boot_id=boot_id(),
+                secret=nonce_secret(settings.journal.folder),
+                local_address=self.net.local_address,
+                prompts=catalogue,
+                dialplans=DialplanStore(self.config.dialplan),
+                workers=worker_names(self.config),
+                resolves_customers=self.hooks.has("resolve_customer"),
+            ),
+        )
+
+    def _replay(self) -> None:
+        begun = self.clock.now()
+        count = 0
+        for frame in replay(self.config.settings.journal.folder, self._registry):
+            for fact in frame.facts:
+                count += self.core.apply(fact)
+        now, at = self.clock.now(), self.clock.at()
+        self.core.resume(now, at, boot_id())
+        _log.info(
+            "epoch %d: %d facts replayed in %.2f s, %d calls go on",
+            self.journal.epoch,
+            count,
+            now - begun,
+            len(self.core.machines.switch.state.calls),
+        )
+
+    async def _start_net(self) -> None:
+        adopted: dict[str, socket.socket] = {}
+        if self._keeper is not None:
+            held = self._keeper.collect(DEPOSIT)
+            adopted = {
+                name.removeprefix(DEPOSIT): socket.socket(fileno=fds[0])
+                for name, fds in held.items()
+            }
+        wanted = {one.name for one in self.config.settings.sip.listeners}
+        for name in set(adopted) - wanted:
+            adopted.pop(name).close()
+        await self.net.start(adopted)
+        if self._keeper is not None:
+            sockets = {DEPOSIT + name: [s.fileno()] for name, s in self.net.sockets().items()}
+            self._keeper.deposit_many(sockets)
+
+    def _worker(self, name: str) -> WorkerSocket:
+        return WorkerSocket(
+            name,
+            worker_socket(self.config, name),
+            on_open=self._on_worker_open,
+            on_close=self._on_worker_close,
+            on_packet=self._on_worker_packet,
+        )
+
+    def _watch_keeper(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        if self._keeper is not None:
+            loop.add_reader(self._keeper.fileno(), self._keeper_spoke)
+            self._beat()
+
+    def _beat(self) -> None:
+        if self._keeper is None:
+            return
+        try:
+            self._keeper.heartbeat()
+        except KeeperError as error:
+            _log.warning("%s; running on without it", error)
+            self._lose_keeper()
+            return
+        asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+
+    def _keeper_spoke(self) -> None:
+        if self._keeper is None:
+            return
+        for word in self._keeper.receive():
+            if word == "stop":
+                self.stop()
+            elif word == "lost":
+                _log.warning("the keeper is gone; running on without it")
+                self._lose_keeper()
+                return
+
+    def _lose_keeper(self) -> None:
+        if self._keeper is not None:
+            asyncio.get_running_loop().remove_reader(self._keeper.fileno())
+            self._keeper = None
+
+    # --- inputs --------------------------------------------------------------------------------
+
+    def _on_message(self, data: bytes, flow: Flow) -> None:
+        self.core.sip_message(data, flow, self.clock.now())
+        self.changed()
+
+    def _on_flow_failed(self, flow: Flow, reason: str) -> None:
+        _log.debug("flow to %s failed: %s", flow.remote, reason)
+        self.core.flow_failed(flow, self.clock.now())
+        self.changed()
+
+    def _on_worker_open(self, name: str) -> None:
+        self.core.machines.media.attach(name, self.journal.epoch)
+        self.changed()
+
+    def _on_worker_close(self, name: str) -> None:
+        self.core.machines.media.detach(name)
+        self.changed()
+
+    def _on_worker_packet(self, name: str, data: bytes) -> None:
+        self.core.media_packet(name, data, self.clock.now(), self.clock.at())
+        self.changed()
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._armed_for = float("inf")
+        self.core.handle_timeout(self.clock.now(), self.clock.at())
+        self.changed()
+
+    # --- the drain -----------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Let a drain follow in this turn of the loop: many inputs, one frame."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        now, at = self.clock.now(), self.clock.at()
+        batch = self.core.drain(now, at)
+        self._write(batch, now, at)
+        for output in batch.media:
+            worker = self._workers[output.worker]
+            if isinstance(output, LinkSend):
+                worker.send(output.data)
+            else:
+                worker.drop(output.reason)
+        for transmit in batch.transmits:
+            self.net.send(transmit.data, transmit.flow)
+        for question in batch.customers:
+            self._spawn(self._resolve(question))
+        for event in batch.events:
+            if isinstance(event, CallFinished):
+                self._spawn(self._call_ended(event))
+        for listener in self.listeners:
+            listener(batch)
+        self._arm(now)
+        self._drained.set()
+
+    def _write(self, batch: Batch, now: float, at: datetime) -> None:
+        """Write the facts of a drain; while the disk is full they wait in front of the next."""
+        if not batch.facts and not self._unwritten:
+            return
+        facts = [*self._unwritten, *coalesce(batch.facts)]
+        try:
+            self.journal.append(facts, now, at)
+        except JournalFullError as error:
+            if not self._unwritten:
+                _log.error("%s; new calls are refused until there is room", error)
+            self._unwritten = facts
+            self.core.machines.context.accepting = False
+            return
+        if self._unwritten:
+            _log.warning("the journal has room again")
+            self._unwritten = []
+            self.core.machines.context.accepting = not self._stopping
+
+    def _arm(self, now: float) -> None:
+        due = self.core.next_timeout()
+        if due is None or due == self._armed_for:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = due
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, due - now), self._on_time)
+
+    # --- plugins -------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _resolve(self, question: ResolveCustomer) -> None:
+        customer = await self.hooks.first("resolve_customer", number=question.number)
+        if customer is not None:
+            self.core.machines.center.customer_resolved(
+                question.call_id,
+                str(customer.customer_id),
+                customer.name,
+                self.clock.now(),
+                self.clock.at(),
+            )
+            self.changed()
+
+    async def _call_ended(self, event: CallFinished) -> None:
+        await self.hooks.all("call_ended", event=event)
+
+    # --- stop ----------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Take no new calls, let the running ones end, then end; at once when asked twice."""
+        switch = self.core.machines.switch
+        switch.stop_accepting()
+        if self._stopping:
+            self._hang_up_everything()
+            return
+        self._stopping = True
+        calls = len(switch.state.calls)
+        limit = self.config.settings.run.drain_s
+        if calls:
+            _log.info("stopping: %d calls may go on for %g s", calls, limit)
+        self._spawn(self._wind_down(limit))
+
+    def drain_only(self) -> None:
+        """Take no new calls, and go on with the others."""
+        self.core.machines.switch.stop_accepting()
+
+    def _hang_up_everything(self) -> None:
+        switch = self.core.machines.switch
+        for call_id in tuple(switch.state.calls):
+            switch.hang_up(call_id, "shutdown", self.clock.now(), self.clock.at())
+        self.changed()
+
+    async def _wind_down(self, limit_s: float) -> None:
+        state = self.core.machines.switch.state
+        await self._until(lambda: not state.calls, limit_s)
+        self._hang_up_everything()
+        sip = self.core.machines.sip
+        await self._until(lambda: not state.closing and not sip.dialogs, BYE_LIMIT_S)
+        self._finished.set()
+
+    async def _until(self, done: Callable[[], bool], limit_s: float) -> None:
+        """Wait until something holds after a drain, or the limit has passed."""
+        end = self.clock.now() + limit_s
+        with contextlib.suppress(TimeoutError):
+            while not done():
+                self._drained.clear()
+                await asyncio.wait_for(self._drained.wait(), max(0.0, end - self.clock.now()))
+
+    async def serve(self) -> None:
+        """Run until stopped, then let go of everything."""
+        await self._finished.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of everything in order."""
+        await self._control.close()
+        for task in tuple(self._tasks):
+            if task is not asyncio.current_task():
+                task.cancel()
+        await self.hooks.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drain()
+        if self._timer is not None:
+            self._timer.cancel()
+        for worker in self._workers.values():
+            worker.close()
+        await self.net.close()
+        try:
+            self.journal.close()
+        except JournalError as error:
+            _log.error("%s", error)
