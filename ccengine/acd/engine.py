@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ccengine.acd.ledger import Ledger
-from ccengine.acd.offering import Offering
+from ccengine.acd.offering import Offering, relax_moment
 from ccengine.acd.output import AcdOutput
 from ccengine.acd.query import AcdQueries
 from ccengine.acd.record import (
@@ -60,7 +60,7 @@ class AcdEngine(AcdQueries):
         index = self._ledger.board.index
         if not any(index.servable(request.queue, item) for item in request.requirements):
             self._ledger.counters.unservable += 1
-        self._offering.requeue(entry)
+        self._ledger.put_entry(entry)
         self._offering.match()
 
     def _check(self, request: EntryRequest) -> None:
@@ -88,6 +88,7 @@ class AcdEngine(AcdQueries):
             boot_id=ledger.boot_id,
             state="waiting",
             requirements=request.requirements,
+            relax=relax_moment(request.requirements, 1, moment),
             expires=None if limit is None else moment.after(limit),
         )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ccengine.acd.ledger import Ledger
 from ccengine.acd.output import Connect, OfferCall, WithdrawOffer
-from ccengine.acd.record import AgentRecord, EntryRecord, Moment, Offer, Tried
+from ccengine.acd.record import AgentRecord, EntryRecord, Moment, Offer, Requirement, Tried
 from ccengine.ids import IdMaker
 
 OFFER_FAILED = "offer_failed"
@@ -36,6 +36,8 @@ class Offering:
         choose by their key.  Nobody else needs a look: they did not suit each other before.
         """
         ledger = self._ledger
+        if not (ledger.free or ledger.seeking):
+            return
         free, ledger.free = ledger.free, []
         seeking, ledger.seeking = ledger.seeking, []
         for agent in self._ready(free):
@@ -191,18 +193,21 @@ class Offering:
             self._ledger.drop_entry(replace(entry, state="waiting", offer=None), "timeout")
             return
         stage = entry.stage
-        last = len(entry.requirements) - 1
-        while stage < last and _relax_moment(entry, stage + 1).now <= moment.now:
+        relax = relax_moment(entry.requirements, stage + 1, entry.enqueued)
+        while relax is not None and relax.now <= moment.now:
             stage += 1
-        relax = _relax_moment(entry, stage + 1) if stage < last else None
+            relax = relax_moment(entry.requirements, stage + 1, entry.enqueued)
         tried = tuple(item for item in entry.tried if item.until.now > moment.now)
         self._ledger.put_entry(
             replace(entry, state="waiting", offer=None, stage=stage, relax=relax, tried=tried)
         )
 
 
-def _relax_moment(entry: EntryRecord, stage: int) -> Moment:
-    return entry.enqueued.after(entry.requirements[stage].after_s)
+def relax_moment(
+    requirements: tuple[Requirement, ...], stage: int, enqueued: Moment
+) -> Moment | None:
+    """Return when the requirement of a stage comes into force; None when there is none."""
+    return enqueued.after(requirements[stage].after_s) if stage < len(requirements) else None
 
 
 def _idle_key(agent: AgentRecord) -> tuple[float, str]:

@@ -244,6 +244,13 @@ class TestPatience:
         assert [item.entry_id for item in left(desk.wait(11))] == ["c1"]
         assert [item.entry_id for item in left(desk.wait(50))] == ["c2"]
 
+    def test_no_patience_at_all_still_gets_an_agent_who_is_free(self) -> None:
+        desk = make_desk()
+        assert desk.call("c1", timeout_s=0) == []
+        assert [item.result for item in left(desk.wait(0))] == ["timeout"]
+        desk.sign_in("ann")
+        assert offer(desk.call("c2", timeout_s=0)).agent_id == "ann"
+
     def test_a_call_that_rings_is_not_taken_away_but_leaves_when_that_fails(self) -> None:
         desk = make_desk(agent("ann"), agent("bob"), max_wait_s=10)
         desk.sign_in("ann")

@@ -139,3 +139,19 @@ def test_servable() -> None:
     assert index.servable("a", Requirement.of("zh"))
     assert not index.servable("a", Requirement.of("fr"))
     assert not index.servable("b", Requirement())
+
+
+def test_the_barred_are_passed_over_and_not_forgotten() -> None:
+    index = MatchIndex([AgentSettings(name, "", (Membership("a"),)) for name in ("ann", "bob")])
+    for number in range(3):
+        index.add_entry(f"e{number}", "a", (), (0, 0.0, number))
+    index.add_agent("ann", 1.0)
+    index.add_agent("bob", 2.0)
+    assert index.best_agent("e0", {"ann"}) == "bob"
+    assert index.best_agent("e0", {"ann", "bob"}) is None
+    assert index.best_agent("e0") == "ann"
+    assert index.best_entry("ann", {"e0", "e1"}) == "e2"
+    assert index.best_entry("ann", {"e0", "e1", "e2"}) is None
+    assert index.best_entry("ann") == "e0"
+    assert index.best_entry("nobody") is None
+    assert index.best_agent("nobody") is None
