@@ -15,7 +15,7 @@ from ccengine.net import ListenerSettings, NetLayer, NetSettings
 from ccengine.phone.call import NOT_ACCEPTABLE_HERE, PhoneCall
 from ccengine.phone.pacer import Pacer
 from ccengine.phone.phone import Phone
-from ccengine.phone.settings import Answer, Behaviour, FarmSettings
+from ccengine.phone.settings import Answer, Behaviour, FarmSettings, Vanish
 from ccengine.phone.sound import Sound
 from ccengine.phone.waiting import Waiting
 from ccengine.sip.endpoint import SipEndpoint
@@ -239,7 +239,11 @@ class PhoneFarm:
         if match is None:
             return False
         phone = self.phones.get(match[1].decode("utf-8", "replace"))
-        return phone is not None and phone.is_vanished
+        if phone is None:
+            return False
+        if data.startswith(b"INVITE ") and phone.behaviour == Vanish():
+            phone.vanish()  # before the endpoint says 100
+        return phone.is_vanished
 
     def _is_silenced(self, data: bytes) -> bool:
         match = _CALL_ID.search(data)

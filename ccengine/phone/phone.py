@@ -157,8 +157,6 @@ class Phone:
         loop = asyncio.get_running_loop()
         if isinstance(behaviour, Reject) and not behaviour.after_s:
             call.reject(behaviour.status)
-        elif isinstance(behaviour, Vanish) and not behaviour.after_s:
-            self.vanish()
         elif not isinstance(behaviour, Manual):
             call.ring()
         if isinstance(behaviour, Answer):
