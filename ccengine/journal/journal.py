@@ -133,10 +133,13 @@ class Journal:
         return self._starved or self._status.read().full
 
     def close(self) -> None:
-        """Let go of the journal; the next holder may open it."""
+        """Let go of the journal; the next holder may open it.  Twice is once."""
+        if self._fd < 0:
+            return
         os.close(self._fd)
         self._status.close()
         os.close(self._lock_fd)
+        self._fd = -1
 
     def __enter__(self) -> Self:
         return self
