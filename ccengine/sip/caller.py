@@ -36,6 +36,7 @@ class CallInvite(ClientUser):
         "_early",
         "_ended",
         "_lines",
+        "_name",
         "_parts",
         "_reason",
         "_retried",
@@ -45,7 +46,8 @@ class CallInvite(ClientUser):
 
     def __init__(self, parts: EndpointParts, session: Session, command: OutgoingInvite) -> None:
         self._parts = parts
-        self._session = session
+        self._session: Session | None = session
+        self._name = session.name
         self._command: OutgoingInvite | None = command
         self._contact = parts.contact(command.flow, clean(command.contact_user))
         uri, routes = routing(clean(command.uri), tuple(map(clean, command.route)))
@@ -62,7 +64,7 @@ class CallInvite(ClientUser):
         self._tx: ClientTransaction | None = None
         self._early: dict[str, DialogRecord] = {}
         self._acks: dict[str, tuple[bytes, Flow]] = {}
-        self._chosen: DialogRecord | None = None
+        self._chosen = ""  # remote tag of the session's dialog
         self._cancelled = self._cancel_sent = self._retried = self._ended = False
         self._reason = ""
 
@@ -86,7 +88,7 @@ class CallInvite(ClientUser):
 
     def cancel(self, now: float, reason: str) -> None:
         """Give up; without a provisional response the CANCEL waits for one (9.1)."""
-        if self._cancelled or self._chosen is not None:
+        if self._cancelled or self._chosen:
             return
         self._cancelled = True
         self._reason = f"Reason: {clean(reason)}\r\n" if reason else ""
@@ -96,14 +98,14 @@ class CallInvite(ClientUser):
     @property
     def needs_ack(self) -> bool:
         """Whether the 2xx to an offerless INVITE waits for our owner's answer."""
-        return self._chosen is not None and self._chosen.remote_tag not in self._acks
+        return bool(self._chosen) and self._chosen not in self._acks
 
     def acknowledge(self, body: bytes) -> None:
         """Send the ACK with our owner's answer."""
-        if self._chosen is None:
-            raise LocalSipError(f"session {self._session.name!r} has no 2xx to acknowledge")
-        self._session.client = None
-        record = self._parts.dialogs.get(self._session.name) or self._chosen
+        record = self._parts.dialogs.get(self._name)
+        if record is None or not self.needs_ack:
+            raise LocalSipError(f"session {self._name!r} has no 2xx to acknowledge")
+        self._release()
         self._ack(record, body_lines(body, "application/sdp"), body)
 
     # --- responses --------------------------------------------------------------------------
@@ -133,12 +135,10 @@ class CallInvite(ClientUser):
             return
         tag = response.to.tag
         if tag and tag not in self._early and self._tx is not None:
-            record = uac_dialog(
-                self._session.name, response, self._lines, self._tx.flow, self._contact
-            )
+            record = uac_dialog(self._name, response, self._lines, self._tx.flow, self._contact)
             self._early[tag] = record
-            self._parts.early[record.key] = self._session.name
-        self._parts.outputs.append(Provisional(self._session.name, response, tag))
+            self._parts.early[record.key] = self._name
+        self._parts.outputs.append(Provisional(self._name, response, tag))
 
     def _on_success(self, tx: ClientTransaction, response: SipResponse, now: float) -> None:
         tag = response.to.tag
@@ -147,9 +147,9 @@ class CallInvite(ClientUser):
             self._parts.counters.retransmissions_in += 1
             self._parts.counters.retransmissions_out += 1
             self._parts.send(*sent)
-        elif self._chosen is not None and self._chosen.remote_tag == tag:
+        elif self._chosen and self._chosen == tag:
             self._parts.counters.retransmissions_in += 1
-        elif self._chosen is None and not self._cancelled and not self._ended:
+        elif not self._chosen and not self._cancelled and not self._ended:
             self._accept(tx, response)
         else:
             self._end_fork(tx, response, now)
@@ -157,18 +157,18 @@ class CallInvite(ClientUser):
                 self._end(REQUEST_TERMINATED, None)
 
     def _accept(self, tx: ClientTransaction, response: SipResponse) -> None:
-        record = uac_dialog(self._session.name, response, self._lines, tx.flow, self._contact)
+        record = uac_dialog(self._name, response, self._lines, tx.flow, self._contact)
         # The route set is computed anew from the 2xx (13.2.2.4), not taken from an early dialog.
-        self._chosen = record
+        self._chosen = record.remote_tag
         self._drop_early()
         self._parts.set_dialog(record)
         command, self._command = self._command, None
         offerless = command is not None and not command.body
         if not offerless:
-            self._session.client = None
+            self._release()
             self._ack(record, NO_BODY, b"")
         self._ended = True
-        self._parts.outputs.append(Accepted(self._session.name, response, needs_ack=offerless))
+        self._parts.outputs.append(Accepted(self._name, response, needs_ack=offerless))
 
     def _ack(self, record: DialogRecord, rest: str, body: bytes) -> None:
         wire = self._parts.ack_wire(record, self._lines.cseq, rest, body)
@@ -177,7 +177,7 @@ class CallInvite(ClientUser):
 
     def _end_fork(self, tx: ClientTransaction, response: SipResponse, now: float) -> None:
         """Acknowledge and end a dialog that nobody wants (13.2.2.4)."""
-        record = uac_dialog(self._session.name, response, self._lines, tx.flow, self._contact)
+        record = uac_dialog(self._name, response, self._lines, tx.flow, self._contact)
         self._ack(record, NO_BODY, b"")
         lines = self._parts.dialog_lines(record, self._lines.cseq + 1)
         branch = self._parts.address_lines(lines, tx.flow)
@@ -224,8 +224,16 @@ class CallInvite(ClientUser):
         self._ended = True
         self._command = None
         self._drop_early()
-        self._parts.forget_session(self._session)
-        self._parts.outputs.append(Rejected(self._session.name, status, response))
+        if self._session is not None:
+            self._parts.forget_session(self._session)
+            self._session = None
+        self._parts.outputs.append(Rejected(self._name, status, response))
+
+    def _release(self) -> None:
+        """Stop being the session's pending INVITE; only forks and repeated 2xx still come."""
+        if self._session is not None:
+            self._session.client = None
+            self._session = None
 
     def _drop_early(self) -> None:
         for record in self._early.values():

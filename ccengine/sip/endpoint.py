@@ -136,21 +136,26 @@ class SipEndpoint:
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """Take one datagram, or one message of a stream; nothing in it raises."""
+        try:
+            self._receive(data, flow, now)
+        except SipParseError:
+            if data.strip(b"\r\n"):  # line ends alone keep a flow alive (RFC 5626 3.5.1)
+                self._parts.counters.malformed += 1
+
+    def _receive(self, data: bytes, flow: Flow, now: float) -> None:
         counters = self._parts.counters
         try:
             message = parse_message(data)
-            if isinstance(message, SipRequest):
-                counters.requests_in += 1
-                self._reception.receive(message, flow, now)
-            else:
-                counters.responses_in += 1
-                self._receive_response(message, flow, now)
         except BadRequestError as error:
             counters.requests_in += 1
             self._reception.refuse_malformed(error.request, flow, error)
-        except SipParseError:
-            if data.strip(b"\r\n"):  # line ends alone keep a flow alive (RFC 5626 3.5.1)
-                counters.malformed += 1
+            return
+        if isinstance(message, SipRequest):
+            counters.requests_in += 1
+            self._reception.receive(message, flow, now)
+        else:
+            counters.responses_in += 1
+            self._receive_response(message, flow, now)
 
     def _receive_response(self, response: SipResponse, flow: Flow, now: float) -> None:
         transactions = self._parts.transactions

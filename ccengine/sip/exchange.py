@@ -135,7 +135,8 @@ class Exchanger:
             for name, value in response.headers
             if name.lower() not in _NOT_REPEATED
         )
-        rest = f"{self._parts.server}{fields}Content-Length: {len(response.body)}\r\n\r\n"
+        server = "" if response.has("Server") else self._parts.server
+        rest = f"{server}{fields}Content-Length: {len(response.body)}\r\n\r\n"
         self._unmerge(found, response.status)
         self._parts.reply(
             found, response.status, now, reason=response.reason, rest=rest, body=response.body

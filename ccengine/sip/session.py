@@ -213,9 +213,13 @@ class EndpointParts:
     def open_server(
         self, key: str, request: SipRequest, flow: Flow, now: float
     ) -> ServerTransaction:
-        """Begin a server transaction with all that its responses need."""
+        """Begin a server transaction with all that its responses need.
+
+        Raises SipParseError, and begins nothing, when they could not find their way.
+        """
+        head = response_head(request, flow.remote)
         tx = self.transactions.start_server(key, request, response_flow(request, flow), now)
-        tx.head = response_head(request, flow.remote)
+        tx.head = head
         tx.to = tx.to_tagged = request.header("To") or ""
         tx.local_tag = request.to.tag
         if not tx.local_tag:

@@ -122,6 +122,33 @@ def test_rejection_is_acknowledged_by_the_transaction() -> None:
     assert rig.alice.last(Rejected).status == 486
 
 
+def test_rejection_on_a_stream_leaves_nothing_at_once() -> None:
+    """RFC 3261 17.1.1.2 and 17.2.1: timers D and I are zero on reliable transports."""
+    rig = SipRig(transport="TCP")
+    rig.bob.script = lambda node, output, now: (
+        node.endpoint.reject(output.session, 486, now)
+        if isinstance(output, InviteReceived)
+        else None
+    )
+    rig.invite()
+    rig.run(0.1)
+    assert not any(rig.alice.residue.values())
+    assert not any(rig.bob.residue.values())
+
+
+def test_endpoint_can_call_itself() -> None:
+    rig = SipRig()
+    rig.alice.script = answering
+    rig.bob.address = rig.alice.address
+    rig.invite()
+    rig.run(1)
+    assert len(rig.alice.endpoint.dialogs) == 2
+    assert rig.alice.seen(AckReceived)
+    rig.alice.endpoint.bye("call", rig.now)
+    rig.finish()
+    assert {o.reason for o in rig.alice.seen(SessionEnded)} == {"bye", "done"}
+
+
 def test_nobody_answers_timer_a_doubles_and_timer_b_ends() -> None:
     """RFC 3261 17.1.1.2: T1, 2*T1, 4*T1 … until 64*T1."""
     rig = SipRig()
@@ -192,6 +219,21 @@ def test_cancel_waits_for_a_provisional_response() -> None:
     rig.run(1)
     assert rig.methods(rig.alice) == ["INVITE", "CANCEL", "ACK"]
     rig.finish()
+
+
+def test_2xx_without_provisional_after_cancel_is_acknowledged_and_ended() -> None:
+    rig = SipRig()
+    rig.bob.script = lambda node, output, now: (
+        node.endpoint.accept(output.session, now, body=ANSWER)
+        if isinstance(output, InviteReceived)
+        else None
+    )
+    rig.network.drop = lambda packet: packet.data.startswith(b"SIP/2.0 100")
+    rig.invite()
+    rig.alice.endpoint.cancel("call", rig.now)
+    rig.finish()
+    assert rig.methods(rig.alice) == ["INVITE", "ACK", "BYE"]
+    assert rig.alice.seen(Rejected) == [Rejected("call", 487)]
 
 
 def test_2xx_that_crosses_cancel_is_acknowledged_and_ended() -> None:
@@ -341,6 +383,16 @@ def test_hanging_up_an_offerless_call_acknowledges_first() -> None:
     rig.alice.endpoint.bye("call", rig.now)
     rig.finish()
     assert rig.methods(rig.alice) == ["INVITE", "ACK", "BYE"]
+
+
+def test_lost_180_and_200_in_the_wrong_order() -> None:
+    """A 180 that is overtaken by the 200 is not told any more."""
+    rig = connected()
+    ring = next(p for p in rig.network.packets if is_response(p, 180, "INVITE")).data
+    before = len(rig.alice.outputs)
+    rig.alice.endpoint.receive(ring, rig.flow(rig.alice, rig.bob), rig.now)
+    rig.network.flush()
+    assert len(rig.alice.outputs) == before
 
 
 def test_forked_2xx_is_acknowledged_and_ended() -> None:

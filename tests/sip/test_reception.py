@@ -276,6 +276,17 @@ def test_what_cannot_be_answered_is_counted(data: bytes) -> None:
     assert peer.endpoint.counters.malformed == 1
 
 
+@pytest.mark.parametrize("flow", [FLOW, Flow("TCP", "net", PEER, 7)], ids=["UDP", "TCP"])
+@pytest.mark.parametrize("rest", [b"Content-Length: 0", b"Content-Length: 77"])
+def test_via_that_no_response_can_follow(flow: Flow, rest: bytes) -> None:
+    peer = Peer(flow)
+    data = request(Via=via("one", ";rport=moon")).replace(b"Content-Length: 0", rest)
+    peer.send(data)
+    assert not peer.outputs
+    assert peer.endpoint.transaction_count == peer.endpoint.session_count == 0
+    assert peer.endpoint.counters.malformed + peer.endpoint.counters.refused == 1
+
+
 def test_keepalive_is_nothing() -> None:
     """RFC 5626 3.5.1."""
     peer = Peer()
