@@ -74,7 +74,12 @@ class Connector:
         return (self._desk.want_leg(leg) if leg.plan is not None else leg), body
 
     def play(self, call: CallRecord, command: StartPlay, when: Moment) -> None:
-        """Play files to the caller, as early media when not answered yet (183)."""
+        """Play files to the caller, as early media when not answered yet (183).
+
+        A play that goes on already is left alone: its flow said so once more.
+        """
+        if call.play_id == command.play_id:
+            return
         leg = self._context.caller_leg(call)
         if leg is not None and not leg.has_media and leg.sdp is not None and not leg.is_answered:
             leg = self._early(leg, when)
@@ -110,9 +115,7 @@ class Connector:
         """A play came to its end by itself."""
         if call.play_id == play_id:
             self._context.put_call(replace(call, play_id=""))
-            self._context.tell(
-                PlayFinished(call.call_id, play_id, "failed" if failed else "done")
-            )
+            self._context.tell(PlayFinished(call.call_id, play_id, "failed" if failed else "done"))
 
     def connect(self, call: CallRecord, command: ConnectDial, when: Moment) -> None:
         """Let the caller and an answered dial talk."""

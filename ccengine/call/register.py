@@ -51,7 +51,8 @@ class Reception:
             sip.respond(output.tx, 403, when.now)
             return
         if not verdict.is_ok:
-            headers = self._authenticator.challenge(request, when.now, stale=verdict.outcome == "stale")
+            stale = verdict.outcome == "stale"
+            headers = self._authenticator.challenge(request, when.now, stale=stale)
             sip.respond(output.tx, 401, when.now, headers=tuple(headers))
             return
         user = _address_of_record_user(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +12,14 @@ from ccengine.center.settings import AgentSettings, CenterSettings
 from ccengine.errors import AcdError, CommandError
 
 AgentAction = Literal["sign_in", "sign_out", "ready", "away"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneResult:
+    """What came of an agent's wish: an error, or who is to be ready after the call."""
+
+    error: str = ""
+    ready_after: str = ""
 
 
 class AgentDesk:
@@ -36,22 +45,36 @@ class AgentDesk:
         reason: str,
         now: float,
         at: datetime,
-    ) -> str:
-        """Do what an agent asks for on a phone; return what is wrong, or an empty text.
+    ) -> PhoneResult:
+        """Do what an agent asks for on a phone.
 
         Without ``agent_id`` the agent who is signed in there is meant, else the phone's
-        default owner.  Another id needs the PIN.
+        default owner.  Another id needs the PIN.  Who asks is on the phone just now, so
+        being ready waits for the end of that call.
         """
         if not phone:
-            return "not_a_phone"
+            return PhoneResult(error="not_a_phone")
         agent = self._claimed(agent_id, pin) if agent_id else self._at_phone(phone)
         if agent is None:
-            return "wrong_pin" if agent_id else "no_owner"
+            return PhoneResult(error="wrong_pin" if agent_id else "no_owner")
+        later = action in {"sign_in", "ready"}
         try:
-            self.act(action, agent.agent_id, phone, reason, now, at)
+            if action == "ready":
+                self._refuse_stranger(agent.agent_id)
+            else:
+                self.act(action, agent.agent_id, phone, reason, now, at, ready=not later)
         except AcdError:
-            return "refused"
-        return ""
+            return PhoneResult(error="refused")
+        return PhoneResult(ready_after=agent.agent_id if later else "")
+
+    def _refuse_stranger(self, agent_id: str) -> None:
+        if self._acd.agent(agent_id).state == "LoggedOut":
+            raise AcdError(f"agent {agent_id} is not signed in", cure="sign in first")
+
+    def ready_now(self, agent_id: str, now: float, at: datetime) -> None:
+        """Make an agent ready whose call with us has ended, unless that changed meanwhile."""
+        if self._acd.agent(agent_id).state in {"NotReady", "WrapUp"}:
+            self._acd.ready(agent_id, now, at)
 
     def _claimed(self, agent_id: str, pin: str) -> AgentSettings | None:
         agent = self.settings.agents.get(agent_id)
@@ -71,8 +94,10 @@ class AgentDesk:
         reason: str,
         now: float,
         at: datetime,
+        *,
+        ready: bool = True,
     ) -> None:
-        """Change an agent's state.
+        """Change an agent's state; ``ready`` says whether signing in makes ready as well.
 
         Raises :class:`CommandError` for an agent or phone that does not exist and
         :class:`AcdError` for what the agent's state does not allow.
@@ -90,7 +115,7 @@ class AgentDesk:
                         f"agent {agent_id} has no default phone", cure="name one with --phone"
                     )
                 registered = self._is_registered(phone)
-                self._acd.sign_in(agent_id, phone, now, at, registered=registered)
+                self._acd.sign_in(agent_id, phone, now, at, ready=ready, registered=registered)
             case "sign_out":
                 self._acd.sign_out(agent_id, now, at)
             case "ready":

@@ -201,7 +201,13 @@ class Center:
         self._enter_queue(session, EnterQueue(event.call_id, target.name), now, at)
 
     def _begin_flow(
-        self, name: str, event: CallArrived, now: float, *, answered: bool = False
+        self,
+        name: str,
+        event: CallArrived,
+        now: float,
+        *,
+        language: str = "",
+        answered: bool = False,
     ) -> Interpreter | None:
         plan = self._dialplans.acquire()
         try:
@@ -210,7 +216,7 @@ class Center:
                 name,
                 event,
                 self._ids,
-                language=self.settings.language,
+                language=language or self.settings.language,
                 answered=answered,
             )
         except FlowError:
@@ -231,6 +237,8 @@ class Center:
             self._release(running.wait)
             self._release(running.flow)
         self._sessions.drop(session.call_id)
+        if session.ready_after:
+            self.agents.ready_now(session.ready_after, now, at)
 
     def _forget_offer(self, event: DialEnded | DialFailed) -> None:
         session = self._sessions.get(event.call_id)
@@ -331,7 +339,7 @@ class Center:
     def _set_agent_state(
         self, session: SessionRecord, command: SetAgentState, now: float, at: datetime
     ) -> None:
-        error = self.agents.by_phone(
+        result = self.agents.by_phone(
             command.action,
             session.arrived.extension,
             command.agent_id,
@@ -340,13 +348,17 @@ class Center:
             now,
             at,
         )
-        self._pending.append(AgentStateSet(command.call_id, command.request_id, error))
+        if result.ready_after or command.action in {"sign_out", "away"}:
+            self._sessions.keep(replace(session, ready_after=result.ready_after))
+        self._pending.append(AgentStateSet(command.call_id, command.request_id, result.error))
 
     # --- queues --------------------------------------------------------------------------------
 
     def _enter_queue(
         self, session: SessionRecord, command: EnterQueue, now: float, at: datetime
     ) -> None:
+        if self._acd.entry(session.call_id) is not None:
+            return  # said once more after a takeover: the stay in the queue goes on
         try:
             session = self._queues.enter(session, command, now, at)
         except AcdError as error:
@@ -364,7 +376,10 @@ class Center:
         name = wait_flow or (queue.wait_flow if queue is not None else "")
         running = self._sessions.running[session.call_id]
         if name:
-            running.wait = self._begin_flow(name, session.arrived, now, answered=True)
+            language = running.flow.language if running.flow is not None else ""
+            running.wait = self._begin_flow(
+                name, session.arrived, now, language=language, answered=True
+            )
         if running.wait is None:
             self._music(session, now, at)
         else:

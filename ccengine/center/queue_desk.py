@@ -84,7 +84,8 @@ class QueueDesk:
         """Ring an agent's phone; it shows the customer's name where we know it."""
         session = self._sessions.get(offer.entry_id)
         if session is None:
-            self._acd.offer_failed(offer.offer_id, "cancelled", now, at)
+            # The caller is gone: trying agent after agent would help nobody.
+            self._acd.leave(offer.entry_id, "hangup", now, at)
             return
         self._sessions.keep(replace(session, offer_id=offer.offer_id))
         caller = session.arrived.caller

@@ -17,6 +17,7 @@ class SessionRecord:
     ``wait_place`` the same for the flow that it hears while waiting.  ``queue`` is set from
     entering a queue until the result of the stay is known; ``offer_id`` while an agent's
     phone rings or talks for it.  ``music_play`` names the queue's music.
+    ``ready_after`` is the agent who is ready for calls once this one (a feature code) is over.
     """
 
     call_id: str
@@ -27,6 +28,7 @@ class SessionRecord:
     offer_id: str = ""
     connected: bool = False
     music_play: str = ""
+    ready_after: str = ""
     customer_id: str = ""
     customer_name: str = ""
 

@@ -1,0 +1,170 @@
+"""The whole signalling core with the sample configuration, in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ccengine.config.loader import Config, load_config
+from ccengine.dialplan.plan import DialplanStore
+from ccengine.engine.assembly import Surroundings, assemble
+from ccengine.engine.core import Core
+from ccengine.ids import SeededIds
+from ccengine.testing.rig import Rig
+from ccengine.testing.worker import PaperWorker
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "dialplans" / "ccengine.yaml"
+
+
+class PaperPrompts:
+    """Every prompt exists, but those that a test takes away."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+
+    def path(self, key: str, language: str) -> Path | None:
+        return None if key in self.missing else Path(f"/prompts/{language}/{key}.wav")
+
+
+class CallCentre(Rig):
+    """The sample configuration at work."""
+
+    system: Core
+
+    def __init__(self, config: Config, *, facts: Any = (), seed: int = 5) -> None:
+        self.config = config
+        self.prompts = PaperPrompts()
+        self.core = assemble(
+            config.settings,
+            Surroundings(
+                ids=SeededIds(seed),
+                boot_id="boot",
+                secret=b"sixteen octets!!",
+                local_address=lambda _flow: ("192.0.2.1", 5060),
+                prompts=self.prompts,
+                dialplans=DialplanStore(config.dialplan),
+                workers=("m0",),
+                resolves_customers=True,
+            ),
+        )
+        self.worker = PaperWorker("m0")
+        super().__init__(self.core, [self.worker])
+        for fact in facts:
+            assert self.core.apply(fact)
+
+    def open(self) -> CallCentre:
+        self.core.machines.media.attach("m0", 1)
+        self.settle()
+        return self
+
+    def registered(self, user: str, **options: Any) -> Any:
+        password = self.config.settings.extensions[user].password.get_secret_value()
+        phone = self.phone(user, password=password, **options)
+        phone.register(self.now)
+        self.settle()
+        assert phone.registered == 200
+        return phone
+
+    def agent_signs_in(self, user: str, code: str = "*11") -> Any:
+        """Register a phone and dial the feature code; returns the phone."""
+        phone = self.registered(user)
+        self.feature_code(phone, code)
+        return phone
+
+    def feature_code(self, phone: Any, code: str) -> None:
+        call = phone.dial(code, self.now)
+        self.settle()
+        self.finish_plays()
+        assert call.state == "ended", call
+
+    @property
+    def playing(self) -> list[str]:
+        """What all callers hear now, as ``language/key``."""
+        return [
+            f"{Path(file).parent.name}/{Path(file).stem}"
+            for play in self.worker.plays.values()
+            for file in play.files
+        ]
+
+    def finish_plays(self) -> None:
+        """Let every play that ends by itself come to its end."""
+        for key, play in tuple(self.worker.plays.items()):
+            if not play.loop and key in self.worker.wants:
+                self.worker.finish_play(key)
+        self.settle()
+
+    def press(self, phone: Any, digits: str) -> None:
+        calls = self.core.machines.switch.state
+        leg = next(
+            leg
+            for leg in calls.legs.values()
+            if leg.role == "caller" and leg.flow.remote[0] == phone.host
+        )
+        self.worker.press(leg.leg_id, digits)
+        self.settle()
+
+    def to_queue(self, user: str, key: str = "1") -> tuple[Any, Any]:
+        """Let a registered phone call the hotline and choose a queue."""
+        phone = self.phones_of(user) or self.registered(user)
+        call = phone.dial("4001", self.now)
+        self.advance(1)
+        self.finish_plays()
+        self.press(phone, key)
+        self.finish_plays()
+        return phone, call
+
+    def phones_of(self, user: str) -> Any:
+        return next((phone for phone in self.phones.values() if phone.user == user), None)
+
+    def agent_state(self, agent: str) -> tuple[str, str]:
+        record = self.core.machines.acd.agent(agent)
+        return record.state, record.reason
+
+    def facts_of(self, kind: type) -> list[Any]:
+        return [fact for fact in self.facts if type(fact) is kind]
+
+    def replayed(self) -> CallCentre:
+        """A successor made of the journal alone, on the same phones, worker and clock."""
+        facts = [
+            msgspec.msgpack.decode(msgspec.msgpack.encode(fact), type=type(fact))
+            for fact in self.facts
+        ]
+        other = CallCentre(self.config, facts=facts, seed=99)
+        other.clock, other.phones = self.clock, self.phones
+        other.worker, other.workers = self.worker, self.workers
+        return other
+
+    def take_over(self) -> CallCentre:
+        other = self.replayed()
+        other.core.resume(self.now, self.clock.at(), "boot")
+        return other.open()
+
+    def assert_nothing_left(self) -> None:
+        self.advance(40)
+        machines = self.core.machines
+        assert not machines.switch.state.calls
+        assert not machines.switch.state.legs
+        assert not machines.switch.state.closing
+        assert not machines.center.state.sessions
+        assert not machines.media.wants()
+        assert machines.media.leased_ports() == 0
+        assert machines.media.free_ports() == len(self.worker.ports)
+        assert machines.sip.session_count == 0
+        assert machines.sip.transaction_count == 0
+        assert machines.sip.timer_count == 0
+        for agent in machines.acd.agents():
+            assert agent.state not in {"Reserved", "Talking"}, agent
+
+
+@pytest.fixture(scope="session")
+def sample() -> Config:
+    return load_config(SAMPLE)
+
+
+@pytest.fixture
+def centre(sample: Config) -> CallCentre:
+    return CallCentre(sample).open()
