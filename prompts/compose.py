@@ -1,4 +1,4 @@
-"""Composes the music on hold: ``python prompts/compose.py`` writes ``music/hold.wav``.
+"""Composes the music on hold: ``python prompts/compose.py`` writes ``music/music_on_hold.wav``.
 
 Sixteen bars of four chords, slow: a soft pad, a plucked arpeggio over it, and a sparse melody
 in the last eight bars.  Everything is added into a ring, so that what rings on at the end
@@ -100,7 +100,7 @@ def main() -> None:
     music = compose()
     music -= music.mean()
     music *= 10 ** ((LEVEL_DBOV - level(music)) / 20)
-    path = Path(__file__).parent / "music" / "hold.wav"
+    path = Path(__file__).parent / "music" / "music_on_hold.wav"
     path.parent.mkdir(exist_ok=True)
     write_wav(path, np.rint(np.clip(music, -32767, 32767)).astype(np.int16), RATE)
 
