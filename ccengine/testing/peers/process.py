@@ -161,6 +161,10 @@ class PeerProcess:
         """Whether the child lives."""
         return self._child is not None and self._child.poll() is None
 
+    def lines(self) -> list[str]:
+        """Return the output so far (its last 200 lines)."""
+        return list(self._tail)
+
     def log_tail(self, lines: int = 25) -> str:
         """Return the last lines of output."""
         return "\n".join(list(self._tail)[-lines:])
