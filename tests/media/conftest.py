@@ -120,8 +120,16 @@ class WorkerProcess:
         command += ["--socket", str(self.path), "--bind", HOST, "--leases", str(leases)]
         command += ["--quarantine-s", "0.3", "--rtcp-interval-s", "1"]
         command += ["--ports", f"{low}-{low + 2 * pairs - 1}", *options]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        self.command = command
         self.epoch = 0
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
 
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -218,7 +226,11 @@ class Rig:
         self.peers.append(peer)
         port = self.link.lease(unit)
         peer.to = (HOST, port)
-        fields: dict[str, Any] = {"event_pt": 101, "remote_host": peer.host, "remote_port": peer.port} | changes
+        fields: dict[str, Any] = {
+            "event_pt": 101,
+            "remote_host": peer.host,
+            "remote_port": peer.port,
+        } | changes
         codec = Codec(law, PT[law], 8000, ptime)
         self.link.want(LegWant(key, 0, unit, port, codec, **fields))
         self.pump(0.03)
@@ -282,6 +294,8 @@ def rig(shared_worker: WorkerProcess) -> Iterator[Rig]:
     rig.connect()
     rig.pump(0.02)
     rig.until(lambda: rig.link.free_ports() >= 6)
+    rig.pump(0.05)
     rig.events.clear()
+    rig.facts.clear()
     yield rig
     rig.close()
