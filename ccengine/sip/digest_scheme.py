@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ccengine.sip.grammar import split_list, unquote
+from ccengine.sip.grammar import unquote
 from ccengine.sip.text import encode_text
 
 STRENGTH = ("SHA-512-256", "SHA-512-256-sess", "SHA-256", "SHA-256-sess", "MD5", "MD5-sess")
 """The algorithms that we compute, strongest first."""
 
+# auth-param = name "=" ( token / quoted-string ), separated by commas
+_PARAM = re.compile(
+    r"""[ \t,]*+([^\s=,"]++)[ \t]*+=[ \t]*+("(?:[^"\\]++|\\.)*+"|[^,"\s]*+)""", re.DOTALL
+)
 _NAMES = {name.lower(): name for name in STRENGTH}
 
 
@@ -70,8 +75,10 @@ def parse_digest(text: str) -> Mapping[str, str] | None:
     if scheme.lower() != "digest":
         return None
     params: dict[str, str] = {}
-    for piece in split_list(rest):
-        name, equals, value = piece.partition("=")
-        if equals:
-            params.setdefault(name.strip(" \t").lower(), unquote(value.strip(" \t")))
+    position = 0
+    # Matched one after the other, never searched for: hostile text ends the list.
+    while match := _PARAM.match(rest, position):
+        name, value = match.groups()
+        params.setdefault(name.lower(), unquote(value) if value[:1] == '"' else value)
+        position = match.end()
     return params

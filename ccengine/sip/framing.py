@@ -17,7 +17,6 @@ MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
 """Octets of a body."""
 
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _LENGTH = re.compile(
     rb"^(?:content-length|l)[ \t]*:((?:[ \t]|\r?\n[ \t])*[^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
@@ -101,19 +100,19 @@ class StreamFramer:
         buffer = self._buffer
         if not buffer:
             return None
-        match = _END_OF_HEAD.search(buffer, self._scanned)
-        if match is None:
+        end = _end_of_head(buffer, self._scanned)
+        if end < 0:
             self._check_start()
             if len(buffer) > MAX_HEAD:
                 raise SipParseError(f"more than {MAX_HEAD} octets of header fields", status=513)
             self._scanned = max(0, len(buffer) - 3)
             return None
         # Come back to the same end of head when the body is not complete yet.
-        self._scanned = match.start()
+        self._scanned = end - 3
         self._check_start()
-        if match.start() > MAX_HEAD:
+        if end > MAX_HEAD:
             raise SipParseError(f"more than {MAX_HEAD} octets of header fields", status=513)
-        size = match.end() + _body_size(bytes(buffer[: match.end()]))
+        size = end + _body_size(bytes(buffer[:end]))
         if len(buffer) < size:
             return None
         message = bytes(buffer[:size])
@@ -129,6 +128,15 @@ class StreamFramer:
             raise SipParseError(f"not SIP: {bytes(buffer[:20])!r}")
         if end >= 0 and b"SIP/" not in buffer[:end].upper():
             raise SipParseError(f"not a SIP start line: {bytes(buffer[: min(end, 60)])!r}")
+
+
+def _end_of_head(buffer: bytearray, start: int) -> int:
+    """Return where the body begins, -1 when the empty line is yet to come."""
+    usual = buffer.find(b"\n\r\n", start)
+    bare = buffer.find(b"\n\n", start, usual + 1 if usual >= 0 else len(buffer))
+    if bare >= 0:
+        return bare + 2
+    return usual + 3 if usual >= 0 else -1
 
 
 def _body_size(head: bytes) -> int:

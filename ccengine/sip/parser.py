@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from ccengine.errors import SipParseError
 from ccengine.sip.field_names import field_key, known_key
@@ -13,6 +14,7 @@ from ccengine.sip.text import decode_text
 MAX_FIELDS = 512
 """Header lines that a message may have; no honest one has a hundred."""
 
+_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
@@ -30,42 +32,56 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     if data[:1] in b"\r\n":
         data = data.lstrip(b"\r\n")
     lines, body = _split(data)
-    fields: list[tuple[str, str]] = []
-    add = fields.append
+    fields = _fields(lines)
+    if fields is None:
+        lines = _unfold("\r\n".join(lines))
+        fields = _fields(lines) or []
     start = lines[0]
-    del lines[0]
-    for line in lines:
-        name, colon, value = line.partition(":")
-        key = known_key(name) or field_key(name)
-        # "a UAS MUST ignore any malformed header fields that are not necessary" (8.2.2);
-        # when a necessary one was malformed it will be found missing.
-        if key and colon:
-            add((key, value.strip(" \t")))
     if start[:4].upper() == "SIP/":
         return _response(start, fields, body)
     return _request(start, fields, body)
 
 
 def _split(data: bytes) -> tuple[list[str], bytes]:
-    """Return the unfolded lines of the head, at least one, and what follows it."""
+    """Return the lines of the head, at least one, and what follows it."""
     end = data.find(b"\r\n\r\n")
-    head = data if end < 0 else data[:end]
-    ends = head.count(b"\r\n")
-    if end >= 0 and head.count(b"\n") == ends and head.count(b"\r") == ends:
-        text = decode_text(head)
-        if "\r\n " in text or "\r\n\t" in text:
-            text = _FOLD.sub(" ", text)
-        return text.split("\r\n"), data[end + 4 :]
+    if end >= 0:
+        head = data[:end]
+        lines = decode_text(head).split("\r\n")
+        ends = len(lines) - 1
+        if head.count(b"\n") == ends and head.count(b"\r") == ends:
+            return lines, data[end + 4 :]
     match = _END_OF_HEAD.search(data)
     head, body = (data, b"") if match is None else (data[: match.start()], data[match.end() :])
-    text = _FOLD.sub(" ", decode_text(head))
     # A CR that ends no line is white space to us, lest another reader take it for a line end.
-    return [line.replace("\r", " ") for line in _LINE_END.split(text)], body
+    return [line.replace("\r", " ") for line in _unfold(decode_text(head))], body
+
+
+def _unfold(text: str) -> list[str]:
+    return _LINE_END.split(_FOLD.sub(" ", text))
+
+
+def _fields(lines: list[str]) -> list[tuple[str, str]] | None:
+    """Return the header fields as (key, value); None when lines are folded."""
+    fields: list[tuple[str, str]] = []
+    add = fields.append
+    for line in islice(lines, 1, None):
+        name, colon, value = line.partition(":")
+        key = known_key(name)
+        if key is None:
+            if line[:1] in {" ", "\t"}:
+                return None
+            key = field_key(name)
+        # "a UAS MUST ignore any malformed header fields that are not necessary" (8.2.2);
+        # when a necessary one was malformed it will be found missing.
+        if key and colon:
+            add((key, value.strip()))
+    return fields
 
 
 def _request(start: str, fields: list[tuple[str, str]], body: bytes) -> SipRequest:
     method, _, rest = start.partition(" ")
-    if not is_token(method):
+    if method not in _METHODS and not is_token(method):
         raise SipParseError(f"not a SIP message: {start[:60]!r}")
     uri, _, version = rest.strip(" \t").rpartition(" ")
     uri = uri.strip(" \t")

@@ -23,6 +23,8 @@ _PRIVATE_OCTETS = re.compile(rb"(\xef[\x9e\x9f][\x80-\xbf])")
 
 def decode_text(data: bytes) -> str:
     """Return text from which :func:`encode_text` makes exactly ``data`` again."""
+    if data.isascii():
+        return data.decode()
     if _LEADS[0] in data or _LEADS[1] in data:
         # The private characters themselves came in: held octet by octet, else each of them
         # would leave as one octet.
@@ -49,7 +51,7 @@ def encode_text(text: str) -> bytes:
         raise LocalSipError(
             f"text for a SIP message has a lone surrogate at {error.start}: {text[:40]!r}"
         ) from error
-    if _LEADS[0] in data or _LEADS[1] in data:
+    if not data.isascii() and (_LEADS[0] in data or _LEADS[1] in data):
         return _ENCODED.sub(_octet, data)
     return data
 
