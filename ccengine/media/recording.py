@@ -138,7 +138,9 @@ class RecordingWriter:
             pass
         results = self.poll()
         self._link.stop(timeout_s)
-        os.close(self._memory_fd)
+        if self._memory_fd >= 0:
+            os.close(self._memory_fd)
+            self._memory_fd = -1
         return results
 
     # --- recordings -------------------------------------------------------------------------
