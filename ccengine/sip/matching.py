@@ -9,11 +9,6 @@ _COOKIE_LENGTH = len(MAGIC_COOKIE)
 _COOKIE_FOLDED = MAGIC_COOKIE.lower()
 
 
-def client_key(branch: str, method: str) -> str:
-    """Return the key of a client transaction of ours."""
-    return f"{branch} {method}"
-
-
 def response_key(response: SipResponse) -> str:
     """Return the key of the client transaction that a response answers (17.1.3)."""
     return f"{response.via.branch} {response.cseq.method}"

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccengine.errors import LocalSipError
+from ccengine.sip.dialog import DialogTable
 from ccengine.sip.output import (
     Accepted,
     AckMissing,
@@ -104,12 +105,21 @@ def test_any_schedule_ends_clean(
         names = {"call"} if who == "alice" else {o.session for o in rig.bob.seen(InviteReceived)}
         for name in sorted(names):
             act(node, action, name, rig.now)
+        assert_replay_equals_life(rig)
     rig.run(40)
     rig.alice.endpoint.bye("call", rig.now)
     for output in rig.bob.seen(InviteReceived):
         rig.bob.endpoint.bye(output.session, rig.now)
     rig.finish()
     assert ends(rig.alice, "call") <= 1
+
+
+def assert_replay_equals_life(rig: SipRig) -> None:
+    for node in rig.nodes.values():
+        table = DialogTable()
+        for fact in node.facts:
+            table.apply(fact)
+        assert tuple(table) == node.endpoint.dialogs
 
 
 def act(node: SipNode, action: str, session: str, now: float) -> None:
