@@ -58,7 +58,7 @@ MAX_ROUNDS = 1000
 class Prompts(Protocol):
     """Looks prompts up."""
 
-    def path(self, key: str, language: str) -> Path | None:
+    def find(self, key: str, language: str) -> Path | None:
         """Return the file of a prompt, or nothing (which was logged) when it is missing."""
 
 
@@ -327,7 +327,7 @@ class Center:
         self._port.command(HangUp(session.call_id, "failure" if error else "normal"), now, at)
 
     def _play(self, command: PlayPrompts, now: float, at: datetime) -> None:
-        found = [self._prompts.path(key, command.language) for key in command.keys]
+        found = [self._prompts.find(key, command.language) for key in command.keys]
         files = tuple(str(path) for path in found if path is not None)
         if not files:
             self._pending.append(PlayFinished(command.call_id, command.play_id, "failed"))

@@ -20,7 +20,7 @@ from typing import Any
 from ccengine.api.control import SOCKET_NAME, ControlServer
 from ccengine.api.registry import CommandRegistry
 from ccengine.center.output import ResolveCustomer
-from ccengine.center.prompts import PromptCatalogue
+from ccengine.center.prompts import PromptCatalogue, shipped_prompts
 from ccengine.clock import Clock, SystemClock, boot_id
 from ccengine.config.loader import Config
 from ccengine.dialplan.plan import DialplanStore
@@ -155,7 +155,8 @@ class Signalling:
 
     def _assemble(self) -> Core:
         settings = self.config.settings
-        catalogue = PromptCatalogue(settings.prompts.folders, languages=("zh", "en"))
+        roots = (*settings.prompts.folders, shipped_prompts())
+        catalogue = PromptCatalogue(roots, languages=("zh", "en"))
         return assemble(
             settings,
             Surroundings(

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ccengine.errors import CcengineError
+from ccengine.keeper.client import KeeperClient
 from ccengine.media.settings import WorkerSettings
 from ccengine.media.worker import Worker
 
@@ -110,6 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()
     gc.disable()
+    keeper = KeeperClient.from_env()
+    if keeper is not None:
+        keeper.ready()
     worker.run()
     return 0
 

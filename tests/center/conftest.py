@@ -26,7 +26,7 @@ class PaperPrompts:
     def __init__(self) -> None:
         self.missing: set[str] = set()
 
-    def path(self, key: str, language: str) -> Path | None:
+    def find(self, key: str, language: str) -> Path | None:
         return None if key in self.missing else Path(f"/prompts/{language}/{key}.wav")
 
 
