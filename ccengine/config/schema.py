@@ -109,7 +109,7 @@ class Sip(Section):
 
     listeners: Annotated[tuple[Listener, ...], Field(min_length=1)] = Field(
         default_factory=_default_listeners,
-        description="Where SIP is received.",
+        description="Where SIP is received; by default UDP and TCP on port 5060.",
         json_schema_extra={"reload": "cold"},
     )
     domain: Name = cold("ccengine", "Domain of our addresses and realm of digest authentication.")
@@ -247,7 +247,7 @@ class Queue(Section):
     wrapup_s: Annotated[float, Field(ge=0, le=86400)] = hot(10.0, "Rest after each call.")
     max_wait_s: Seconds | None = hot(None, "Longest wait, then result timeout.")
     max_length: Annotated[int, Field(ge=0)] | None = hot(
-        None, "Most callers waiting; further ones get the result overflow."
+        None, "Most callers waiting; further ones get the result refused."
     )
     skills: dict[Text, Annotated[int, Field(ge=1, le=10)]] = hot(
         {}, "Skills that every call of this queue asks for, with least levels."

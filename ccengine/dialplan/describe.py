@@ -56,7 +56,7 @@ def default_words(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     default = info.get_default(call_default_factory=True, validated_data={})
-    if default is None or default in ("", (), {}):
+    if default is None or default in ("", (), {}) or _holds_models(default):
         return "–"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
@@ -65,6 +65,11 @@ def default_words(info: FieldInfo) -> str:
     if isinstance(default, tuple):
         return f"`[{', '.join(map(str, default))}]`"
     return f"`{default}`"
+
+
+def _holds_models(value: object) -> bool:
+    values = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(item, BaseModel) for item in values)
 
 
 def clean(docstring: str | None) -> str:

@@ -66,7 +66,7 @@ def as_text(value: Any) -> Any:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        reject("this is a fraction where text is wanted", "put it into quotes")
+        reject("a fraction stands where text is wanted", "put it into quotes")
     return value
 
 
@@ -75,7 +75,7 @@ Text = Annotated[str, BeforeValidator(as_text, json_schema_input_type=str | int)
 
 
 def _one_as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | int) else value
+    return [value] if isinstance(value, str | int | float) else value
 
 
 def one_or_more(item: Any) -> BeforeValidator:

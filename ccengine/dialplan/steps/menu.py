@@ -44,7 +44,7 @@ class _Asking(Step):
         if run.digits and not before:
             # Typed ahead: the prompt need not be heard.
             outcome = self.hear(run)
-            if outcome is not WAIT or self.listening(run):
+            if outcome is not WAIT or run.playing or run.deadlines:
                 return outcome
         keys = tuple(run.text(prompt) for prompt in (*before, *self.prompt))
         if keys:
@@ -86,10 +86,6 @@ class _Asking(Step):
     def hear(self, run: StepRun) -> Outcome:
         """Use the keys in ``run.digits``."""
         raise NotImplementedError
-
-    def listening(self, run: StepRun) -> bool:
-        """Whether keys that belong together are being waited for."""
-        return False
 
     def forget(self, run: StepRun) -> None:
         """Forget keys of an attempt that failed."""
@@ -165,10 +161,6 @@ class Collect(_Asking):
         """Take silence for the end of the input."""
         entered: str = run.local.get("entered", "")
         return self._complete(run, entered) if entered else self.fail(run, "timeout")
-
-    def listening(self, run: StepRun) -> bool:
-        """Whether digits have come already."""
-        return bool(run.local.get("entered"))
 
     def forget(self, run: StepRun) -> None:
         """Forget the digits of this attempt."""
