@@ -16,6 +16,7 @@ from ccengine.errors import KeeperError
 
 MAX_FDS = 253
 MAX_MESSAGE_BYTES = 64 << 10
+_INT_BYTES = 4
 
 Message = dict[str, Any]
 
@@ -34,9 +35,9 @@ def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None
             cure=f"send at most {MAX_MESSAGE_BYTES} bytes and {MAX_FDS} descriptors at once",
         )
     if fds:
-        socket.send_fds(sock, [data], list(fds), socket.MSG_NOSIGNAL)
+        socket.send_fds(sock, [data], list(fds))
     else:
-        sock.send(data, socket.MSG_NOSIGNAL)
+        sock.send(data)
 
 
 def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
@@ -45,7 +46,14 @@ def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
     Descriptors are close-on-exec.  Raises :class:`KeeperError` for what is no message (its
     descriptors are closed then) and OSError.
     """
-    data, fds, flags, _ = socket.recv_fds(sock, MAX_MESSAGE_BYTES, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    # Not socket.recv_fds, which drops the flags that it is given.
+    data, ancillary, flags, _ = sock.recvmsg(
+        MAX_MESSAGE_BYTES, socket.CMSG_LEN(MAX_FDS * _INT_BYTES), socket.MSG_CMSG_CLOEXEC
+    )
+    fds: list[int] = []
+    for level, kind, raw in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds += memoryview(raw[: len(raw) - len(raw) % _INT_BYTES]).cast("i")
     if not data:
         close_all(fds)
         return None, []
