@@ -164,7 +164,7 @@ class Switch:
                 self._connector.reinvite_accepted(leg, output)
             case Accepted():
                 self._dialer.accepted(leg, output, when)
-            case Rejected(is_reinvite=True):
+            case Rejected(is_reinvite=True) | InviteCancelled(is_reinvite=True):
                 if leg.sdp is not None and leg.sdp.state == "local_offer":
                     self._context.put_leg(replace(leg, sdp=leg.sdp.rollback()))
             case Rejected():

@@ -106,6 +106,8 @@ class Core:
         """After a replay: arm timers again and deal with what died with the predecessor."""
         machines = self.machines
         machines.registrar.resume(now, at, boot_id)
+        for flow in machines.registrar.connections:
+            machines.registrar.flow_closed(flow)  # streams died with our predecessor
         self._registered = {fact.aor.partition("@")[0] for fact in machines.registrar}
         machines.sip.resume(now)
         machines.media.resume(now)

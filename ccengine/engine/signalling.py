@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import secrets
 import signal
@@ -77,16 +78,16 @@ def net_settings(config: Config) -> NetSettings:
     )
 
 
-def nonce_secret(folder: Path) -> bytes:
-    """Return the secret of digest nonces, the same for every process of this installation."""
+def nonce_secret(folder: Path, boot: str) -> bytes:
+    """Return the secret of digest nonces: the same for every process of one boot.
+
+    Nonces hold monotonic time, so those of another boot must not be taken for ours.
+    """
     path = folder / "nonce.secret"
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        secret = secrets.token_bytes(32)
+    if not path.exists():
         path.touch(mode=0o600)
-        path.write_bytes(secret)
-        return secret
+        path.write_bytes(secrets.token_bytes(32))
+    return hashlib.sha256(path.read_bytes() + boot.encode()).digest()
 
 
 class Signalling:
@@ -128,7 +129,13 @@ class Signalling:
             database_url=settings.store.url,
         )
         await self.hooks.start()
-        self.net = NetLayer(net_settings(self.config), self._on_message, self._on_flow_failed)
+        self.net = NetLayer(
+            net_settings(self.config),
+            self._on_message,
+            self._on_flow_failed,
+            # Above every connection of our predecessors, so that numbers never repeat.
+            first_connection=self.journal.epoch << 32,
+        )
         self.core = self._assemble()
         self._replay()
         await self._start_net()
@@ -162,7 +169,7 @@ class Signalling:
             Surroundings(
                 ids=RandomIds(),
                 boot_id=boot_id(),
-                secret=nonce_secret(settings.journal.folder),
+                secret=nonce_secret(settings.journal.folder, boot_id()),
                 local_address=self.net.local_address,
                 prompts=catalogue,
                 dialplans=DialplanStore(self.config.dialplan),
