@@ -28,6 +28,8 @@ from ccengine.ports import FactData
 
 _log = logging.getLogger(__name__)
 
+_ROLL_AGAIN_S = 1.0
+
 
 class Journal:
     """An append-only file of facts, held by one process at a time.
@@ -57,6 +59,7 @@ class Journal:
         self._encoder = FrameEncoder(boot_id, registry)
         self._status = StatusPage(folder)
         self._starved = False
+        self._roll_at = 0.0
 
     @classmethod
     def open(
@@ -113,7 +116,7 @@ class Journal:
             return self.next_seq - 1
         frame = self._encoder.encode(facts, self.next_seq, now, at.timestamp())
         if self._offset + len(frame) > self._segment_bytes and self._offset > HEADER_BYTES:
-            self._roll()
+            self._roll(now)
         try:
             written = os.write(self._fd, frame)
             if written != len(frame):
@@ -147,7 +150,9 @@ class Journal:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _roll(self) -> None:
+    def _roll(self, now: float) -> None:
+        if now < self._roll_at:
+            return
         header = SegmentHeader(self.next_seq, self.epoch, self.journal_id)
         try:
             fd = begin_segment(self.folder, header, self._segment_bytes)
@@ -156,6 +161,7 @@ class Journal:
             if not self._starved:
                 _log.error("no next segment in %s: %s", self.folder, error.strerror)
             self._starved = True
+            self._roll_at = now + _ROLL_AGAIN_S
             return
         os.close(self._fd)
         self._fd = fd
