@@ -79,6 +79,7 @@ def measure(
     calls: int, mode: Literal["process", "thread", "none"], seconds: float, folder: str
 ) -> None:
     """Record ``calls`` calls in real time and report what the loop saw."""
+    calls -= calls % GROUPS
     writer = None
     groups: list[np.ndarray] = []
     rows = np.random.default_rng(1).integers(0, 256, (2 * calls // GROUPS, FRAME), dtype=np.uint8)
