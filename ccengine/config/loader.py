@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccengine.config.number import NumberPlan
-from ccengine.config.reference import references, warnings
+from ccengine.config.reference import named, references, warnings
 from ccengine.config.schema import NumberTarget, Settings
 from ccengine.dialplan.load import load_dialplan
 from ccengine.dialplan.plan import Dialplan
@@ -34,7 +34,7 @@ def _load_flows(
     document: Document, settings: Settings, steps: StepRegistry | None
 ) -> tuple[Dialplan | None, list[Problem]]:
     try:
-        plan = load_dialplan(settings.dialplan.files, steps=steps, queues=list(settings.queues))
+        plan = load_dialplan(settings.dialplan.files, steps=steps, queues=named(document, "queues"))
     except DialplanError as error:
         problems = list(error.problems)
         for index, file in enumerate(settings.dialplan.files):

@@ -16,6 +16,12 @@ EPHEMERAL = range(32768, 61000)
 """Ports that Linux gives to outgoing connections by default."""
 
 
+def named(document: Document, section: str) -> frozenset[str]:
+    """Return the names in a section, those with mistakes of their own included."""
+    data = document.data.get(section) if isinstance(document.data, dict) else None
+    return frozenset(data) if isinstance(data, dict) else frozenset()
+
+
 def references(document: Document, settings: Settings, flows: Collection[str]) -> list[Problem]:
     """Return every reference that leads nowhere and every contradiction."""
     return [
@@ -38,13 +44,14 @@ def warnings(document: Document, settings: Settings) -> list[Problem]:
 
 
 def _agents(document: Document, settings: Settings) -> Iterator[Problem]:
+    extensions, queues = named(document, "extensions"), named(document, "queues")
     owners: dict[str, str] = {}
     for number, agent in settings.agents.items():
         path: KeyPath = ("agents", number)
         if agent.phone:
             where = (*path, "phone")
-            if agent.phone not in settings.extensions:
-                cure = nearest(agent.phone, settings.extensions)
+            if agent.phone not in extensions:
+                cure = nearest(agent.phone, extensions)
                 yield document.problem(where, f"there is no extension {agent.phone!r}", cure)
             elif agent.phone in owners:
                 message = f"phone {agent.phone!r} belongs to agent {owners[agent.phone]} already"
@@ -54,8 +61,8 @@ def _agents(document: Document, settings: Settings) -> Iterator[Problem]:
         for index, membership in enumerate(agent.queues):
             name = membership.queue
             where = (*path, "queues", index, "queue")
-            if name not in settings.queues:
-                cure = nearest(name, settings.queues)
+            if name not in queues:
+                cure = nearest(name, queues)
                 yield document.problem(where, f"there is no queue {name!r}", cure)
             elif name in seen:
                 yield document.problem(where, f"queue {name!r} stands here twice", "remove one")
@@ -71,6 +78,7 @@ def _queues(document: Document, settings: Settings, flows: Collection[str]) -> I
 
 
 def _numbers(document: Document, settings: Settings, flows: Collection[str]) -> Iterator[Problem]:
+    extensions, queues = named(document, "extensions"), named(document, "queues")
     for pattern, target in settings.numbers.items():
         path: KeyPath = ("numbers", pattern)
         mistake = pattern_mistake(pattern)
@@ -81,13 +89,13 @@ def _numbers(document: Document, settings: Settings, flows: Collection[str]) -> 
             cure = nearest(target.flow, flows)
             message = f"there is no flow {target.flow!r}"
             yield document.problem((*path, "flow"), message, cure)
-        if target.queue and target.queue not in settings.queues:
-            cure = nearest(target.queue, settings.queues)
+        if target.queue and target.queue not in queues:
+            cure = nearest(target.queue, queues)
             message = f"there is no queue {target.queue!r}"
             yield document.problem((*path, "queue"), message, cure)
         plain = pattern.isdecimal()
-        if target.extension and plain and pattern not in settings.extensions:
-            cure = nearest(pattern, settings.extensions)
+        if target.extension and plain and pattern not in extensions:
+            cure = nearest(pattern, extensions)
             yield document.problem(path, f"there is no extension {pattern!r}", cure, key=True)
 
 

@@ -62,7 +62,7 @@ def as_text(value: Any) -> Any:
     """Return a bare whole number as text; other values are left to the type's own check."""
     # 95588 without quotes is a number to YAML and a telephone number to people.
     if isinstance(value, bool):
-        reject("this is true or false where text is wanted", "put it into quotes")
+        reject("true or false stands where text is wanted", "put it into quotes")
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
@@ -243,9 +243,20 @@ def validate_value(
         given = {} if value is None else value
         return model.model_validate(given, context=dict(context or {})), []
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=True)
+        details = _first_causes(error.errors(include_url=False, include_input=True))
         problems = {_problem(document, model, path, detail) for detail in details}
         return None, sorted(problems)
+
+
+def _first_causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out lists that are too short only because what they hold is wrong."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(at[: len(detail["loc"])] == detail["loc"] != at for at in places)
+    ]
 
 
 def salvage(
