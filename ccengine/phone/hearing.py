@@ -15,14 +15,15 @@ from ccengine.rtp.sequence import sequence_step
 
 # Packet types 192 to 223 of RTCP look like these payload types (RFC 5761 section 4).
 _RTCP_TYPES = range(64, 96)
+_MISSING_REMEMBERED = 1000
 
 
 @dataclass(slots=True)
 class HeardStats:
     """The books of what came in.
 
-    ``lost`` counts holes in the sequence, ``late`` packets out of order, ``repeated`` those
-    that came twice, ``restarts`` new sources (SSRC).  ``max_gap_s`` is the longest time
+    ``lost`` counts what never came, ``late`` what came out of order, ``repeated`` what came
+    twice, ``restarts`` new sources (SSRC).  ``max_gap_s`` is the longest time
     between two packets; ``first_at`` and ``last_at`` are arrival times (``now``).
     """
 
@@ -73,6 +74,7 @@ class Hearing:
         self._sequence = 0
         self._timestamp = 0
         self._size = 0
+        self._missing: set[int] = set()
 
     def agree(self, codec: str, payload_type: int, event_pt: int) -> None:
         """Say what the payload types mean from now on."""
@@ -121,15 +123,17 @@ class Hearing:
         if heard.ssrc != self._ssrc:
             stats.restarts += self._ssrc >= 0
             self._ssrc = heard.ssrc
+            self._missing.clear()
         else:
             step = sequence_step(heard.sequence, self._sequence)
             if step <= 0:
-                stats.repeated += step == 0
-                stats.late += step < 0
-                if step < 0:
-                    stats.lost = max(0, stats.lost - 1)
+                self._came_late(heard.sequence)
                 return
             stats.lost += step - 1
+            self._missing.update(
+                (self._sequence + number) & 0xFFFF
+                for number in range(max(1, step - _MISSING_REMEMBERED), step)
+            )
             is_audio = heard.payload_type == self.payload_type
             expected = (self._timestamp + step * self._size) & 0xFFFFFFFF
             # A talkspurt after a pause begins with the marker and may jump.
@@ -141,6 +145,16 @@ class Hearing:
             self._size = len(heard.payload)
         else:
             self._size = 0  # an event stands still in time: what follows cannot be foretold
+
+    def _came_late(self, sequence: int) -> None:
+        """Tell a packet that was missing from one that came before."""
+        stats = self.stats
+        if sequence not in self._missing:
+            stats.repeated += 1
+            return
+        self._missing.discard(sequence)
+        stats.late += 1
+        stats.lost -= 1
 
     def _key(self, heard: packet.RtpPacket, at: float) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from ccengine.testing.waiting import loopback_address
 _MODULES = "/usr/lib/baresip/modules"
 _SIP_PORT = 5060
 _CONTROL_PORT = 4444
+_REGISTERED = re.compile(r"200 .*\[\d+ binding")
+_NOT_REGISTERED = re.compile(r"reg: .*: [3-6]\d\d ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +228,17 @@ class Baresip(PeerProcess):
 
     def registered(self, timeout_s: float = 10.0) -> None:
         """Wait until it is registered; :class:`PeerError` at once when it is refused."""
+        # Events from before the control socket was connected stand in the output alone.
         self.wait_for(
-            lambda: (
-                bool(self.events_of("REGISTER_OK") or self.events_of("REGISTER_FAIL"))
-                or any(" 200 OK" in line and "bindings" in line for line in self.lines())
-            ),
+            lambda: self._has_printed(_REGISTERED) or self._has_printed(_NOT_REGISTERED),
             "registration",
             timeout_s,
         )
-        if self.events_of("REGISTER_FAIL"):
+        if not self._has_printed(_REGISTERED):
             raise self.error("was not registered")
+
+    def _has_printed(self, pattern: re.Pattern[str]) -> bool:
+        return any(pattern.search(line) for line in self.lines())
 
     def incoming(self, count: int = 1, timeout_s: float = 10.0) -> dict[str, Any]:
         """Wait for a call to ring here."""

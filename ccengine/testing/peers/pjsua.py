@@ -11,7 +11,9 @@ from typing import Any
 
 from ccengine.testing.peers import pjsua_driver_path
 from ccengine.testing.peers.process import PeerProcess
-from ccengine.testing.waiting import free_sip_port, loopback_address
+from ccengine.testing.waiting import free_sip_port, loopback_address, wait_until
+
+_BYTES_A_SECOND = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +183,13 @@ class Pjsua(PeerProcess):
     def heard(self, call: int = 0) -> Path:
         """Return the recording of a call (complete once the call is over)."""
         return Path(self.settings.record.replace("{call}", str(call)))
+
+    def has_heard(self, seconds: float, call: int = 0, timeout_s: float = 10.0) -> None:
+        """Wait until that much of a call is recorded (it is written in pieces of 4 kB)."""
+        path = self.heard(call)
+        size = int(seconds * _BYTES_A_SECOND)
+        wait_until(
+            lambda: path.exists() and path.stat().st_size >= size,
+            f"recording of {seconds:g} s in {path.name}",
+            timeout_s,
+        )

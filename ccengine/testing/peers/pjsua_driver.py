@@ -154,6 +154,9 @@ class Driver:
         suffix = ";transport=tcp" if settings["tcp"] else ""
         config = pj.AccountConfig()
         config.idUri = f"sip:{user}@{domain}"
+        # Over TCP it would else advertise 127.0.0.1, whatever it is bound to.
+        contact = f"sip:{user}@{settings['address']}:{settings['port']}{suffix}"
+        config.sipConfig.contactForced = f"<{contact}>"
         if settings["password"]:
             config.regConfig.registrarUri = f"sip:{domain}{suffix}"
             config.regConfig.timeoutSec = settings["expires_s"]
@@ -250,7 +253,8 @@ class Driver:
             self._endpoint.libHandleEvents(_POLL_MS)
         self.calls.clear()
         self.account.shutdown()
-        self._endpoint.libDestroy()
+        # Everything that had to be said is said: do not wait for answers.
+        self._endpoint.libDestroy(pj.PJSUA_DESTROY_NO_NETWORK)
         say("ended")
 
 

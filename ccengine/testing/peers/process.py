@@ -171,6 +171,8 @@ class PeerProcess:
 
     def error(self, message: str) -> PeerError:
         """Return an error with the tail of the log."""
+        if not self.is_running and self._threads:
+            self._threads[0].join(1.0)  # its last words may not be read yet
         state = "" if self.is_running else f" (ended with code {self.exit_code})"
         return PeerError(f"{self.name}{state}: {message}\n--- {self.name} ---\n{self.log_tail()}")
 
