@@ -7,17 +7,27 @@ time holds across processes; ``boot_id`` tells boots apart.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
-class Moment(NamedTuple):
-    """One instant in both ways of telling time: ``now`` monotonic seconds, ``at`` UTC."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant in both ways of telling time: ``now`` monotonic seconds, ``at`` aware UTC."""
 
     now: float
     at: datetime
+
+    def after(self, seconds: float) -> Moment:
+        """Return the instant ``seconds`` later (earlier when negative)."""
+        return Moment(self.now + seconds, self.at + timedelta(seconds=seconds))
+
+    def on_clock(self, here: Moment) -> Moment:
+        """Return the same UTC instant on the monotonic clock on which ``here`` is now."""
+        return Moment(here.now + (self.at - here.at).total_seconds(), self.at)
 
 
 class Clock(Protocol):

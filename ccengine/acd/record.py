@@ -8,8 +8,9 @@ machine the monotonic half belongs to.  Within a boot it holds, across boots UTC
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import ClassVar, Literal, TypeAlias
+
+from ccengine.clock import Moment
 
 AgentState: TypeAlias = Literal["LoggedOut", "NotReady", "Ready", "Reserved", "Talking", "WrapUp"]
 """States of an agent; ``NotReady`` has a reason."""
@@ -25,22 +26,6 @@ EntryResult: TypeAlias = Literal["answered", "timeout", "overflow", "left", "han
 
 EntryKey: TypeAlias = tuple[int, float, int]
 """Order of entries: (-priority, monotonic seconds of enqueueing, sequence); least first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One instant: ``now`` in monotonic seconds and ``at`` in aware UTC."""
-
-    now: float
-    at: datetime
-
-    def after(self, seconds: float) -> Moment:
-        """Return the instant ``seconds`` later (earlier when negative)."""
-        return Moment(self.now + seconds, self.at + timedelta(seconds=seconds))
-
-    def on_clock(self, here: Moment) -> Moment:
-        """Return the same UTC instant on the monotonic clock on which ``here`` is now."""
-        return Moment(here.now + (self.at - here.at).total_seconds(), self.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,4 @@
-"""A whole engine as a child: the sample configuration, changed for one test, on an address
-of its own.
-"""
+"""A whole engine as a child: the sample configuration with a test's changes, on its own address."""
 
 from __future__ import annotations
 
