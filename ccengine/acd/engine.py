@@ -16,12 +16,12 @@ from ccengine.acd.record import (
     AgentRecord,
     EntryRecord,
     EntryRequest,
-    Moment,
     PendingState,
 )
 from ccengine.acd.recovery import recover
 from ccengine.acd.settings import AcdSettings
 from ccengine.acd.transition import PHONE_UNREGISTERED, target_of
+from ccengine.clock import Moment
 from ccengine.errors import AcdError
 from ccengine.ids import IdMaker
 

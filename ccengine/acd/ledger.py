@@ -16,11 +16,11 @@ from ccengine.acd.record import (
     EntryRecord,
     EntryResult,
     EntrySet,
-    Moment,
     PendingState,
 )
 from ccengine.acd.settings import AcdSettings
 from ccengine.acd.transition import PHONE_UNREGISTERED, Trigger, target_of
+from ccengine.clock import Moment
 from ccengine.errors import AcdError
 
 _EPOCH = Moment(0.0, datetime.fromisoformat("1970-01-01T00:00:00+00:00"))

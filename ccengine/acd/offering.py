@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ccengine.acd.ledger import Ledger
 from ccengine.acd.output import Connect, OfferCall, WithdrawOffer
-from ccengine.acd.record import AgentRecord, EntryRecord, Moment, Offer, Requirement, Tried
+from ccengine.acd.record import AgentRecord, EntryRecord, Offer, Requirement, Tried
+from ccengine.clock import Moment
 from ccengine.ids import IdMaker
 
 OFFER_FAILED = "offer_failed"

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ccengine.acd.ledger import Ledger
 from ccengine.acd.offering import Offering
-from ccengine.acd.record import AgentRecord, EntryRecord, Moment, Offer
+from ccengine.acd.record import AgentRecord, EntryRecord, Offer
+from ccengine.clock import Moment
 
 
 def recover(ledger: Ledger, offering: Offering) -> None:
