@@ -268,8 +268,9 @@ class Refused(_Message, frozen=True):
 class Load(_Message, frozen=True):
     """Once a second: how the worker is doing; not acknowledged.
 
-    ``late_p99_ms`` and ``late_max_ms`` are tick lateness over the last second; ``cpu`` is
-    the share of one core.
+    ``late_p50_ms``, ``late_p99_ms`` and ``late_max_ms`` are tick lateness over the last
+    second, ``done_p99_ms`` the end of a tick's work after its schedule; ``cpu`` is the share
+    of one core.
     """
 
     legs: int
@@ -281,6 +282,8 @@ class Load(_Message, frozen=True):
     packets_out: int
     garbage: int
     recording_backlog: int
+    late_p50_ms: float = 0.0
+    done_p99_ms: float = 0.0
 
 
 WorkerEvent: TypeAlias = (

@@ -231,10 +231,10 @@ class Plane:
             if play.program is not None:
                 self._works.programs.release(play.program)
             self._want_play(play.want)
-        for recording in self._recordings.values():
-            if leg in recording.sides:
-                self._detach(recording, recording.sides.index(leg))
-                self._wire_recording(recording)
+        recording = self._recordings.get(leg.recording)
+        if recording is not None:
+            self._detach(recording, recording.sides.index(leg))
+            self._wire_recording(recording)
 
     def _leave_unit(self, leg: Leg) -> None:
         del leg.unit.legs[leg.key]
@@ -293,12 +293,12 @@ class Plane:
         self._emit(lambda seq: stats_of(leg, seq))
         self.reports.close(leg)
         self._latching.close(leg)
-        for recording in self._recordings.values():
-            if leg in recording.sides:
-                self._detach(recording, recording.sides.index(leg))
-        if leg.bridge is not None:
-            self._unwire(leg.bridge)
+        recording = self._recordings.get(leg.recording)
+        if recording is not None:
+            self._detach(recording, recording.sides.index(leg))
         bridge = leg.bridge
+        if bridge is not None:
+            self._unwire(bridge)
         for play in leg.plays:
             self._wants.pop(play.want.key, None)
             if play.program is not None:

@@ -32,15 +32,16 @@ class Lateness:
         self._done[at] = done
         self._count += 1
 
-    def take(self) -> tuple[float, float, float]:
-        """Return p99 and maximum of lateness and p99 of ``done`` in ms, and begin anew."""
+    def take(self) -> tuple[float, float, float, float]:
+        """Return p50, p99 and maximum of lateness and p99 of ``done`` in ms; begin anew."""
         count = min(self._count, len(self._late))
         self._count = 0
         if not count:
-            return 0.0, 0.0, 0.0
+            return 0.0, 0.0, 0.0, 0.0
         late = self._late[:count]
         done = self._done[:count]
         return (
+            float(np.percentile(late, 50)) * 1000,
             float(np.percentile(late, 99)) * 1000,
             float(late.max()) * 1000,
             float(np.percentile(done, 99)) * 1000,

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _SLOTS_PER_SECOND = round(1 / SLOT_S)
 # What is left of a slot for wants must not make the next one late.
 _RESERVE_S = 0.0015
+_POLL_AT_ONCE = 8
 _RECORDINGS_EVERY = 4
 _GROUP_CAPACITY = 256
 
@@ -139,9 +140,10 @@ class Worker:
     def _between(self, slot: int, until: float) -> None:
         """Do everything that is not a tick, within what is left of the slot."""
         session = self._session
-        # On every slot a little, so that a busy worker still listens.
-        self._poller.poll()
         budget = until - _RESERVE_S
+        # In every slot a little, so that a busy worker still listens.
+        while self._poller.poll(_POLL_AT_ONCE) == _POLL_AT_ONCE and time.monotonic() < budget:
+            pass
         while session.inbox:
             item = session.inbox.popleft()
             if isinstance(item, str):
@@ -180,7 +182,7 @@ class Worker:
         return os.getppid() != self._parent and not self.plane.leg_count
 
     def _load(self) -> Load:
-        late_p99, late_max, _ = self.clockwork.lateness.take()
+        late_p50, late_p99, late_max, done_p99 = self.clockwork.lateness.take()
         cpu = time.process_time()
         groups = self.plane.phases.groups()
         packets = (
@@ -197,6 +199,8 @@ class Worker:
             packets_out=packets[1] - self._counted[1],
             garbage=self.plane.garbage,
             recording_backlog=self._writer.backlog,
+            late_p50_ms=late_p50,
+            done_p99_ms=done_p99,
         )
         self._cpu, self._counted = cpu, packets
         return load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from pathlib import Path
@@ -233,7 +232,7 @@ def test_sigterm_ends_a_worker_and_its_helpers(make_rig):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     assert len(children) == 2
     rig.worker.close()
-    assert not any(os.path.exists(f"/proc/{child}") for child in children)
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 
 def test_facts_are_few_and_decodable(rig):
