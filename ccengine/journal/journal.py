@@ -141,6 +141,7 @@ class Journal:
             return
         os.close(self._fd)
         self._status.close()
+        os.ftruncate(self._lock_fd, 0)  # its pid is no holder any more
         os.close(self._lock_fd)
         self._fd = -1
 

@@ -137,29 +137,17 @@ class Supervisor:
         """Return one line for each living or missing process, as plain values."""
         lines: list[dict[str, Any]] = []
         for slot in self._slots:
-            for child in slot.children():
-                lines.append(
-                    {
-                        "name": slot.spec.name,
-                        "role": slot.spec.role,
-                        "pid": child.pid,
-                        "state": child.state,
-                        "up_s": round(now - child.started_at, 3),
-                        "deaths": slot.restarts.deaths,
-                    }
-                )
+            common = {
+                "name": slot.spec.name,
+                "role": slot.spec.role,
+                "deaths": slot.restarts.deaths,
+            }
             if slot.active is None:
                 state = "resting" if slot.restarts.resting else "down"
-                lines.append(
-                    {
-                        "name": slot.spec.name,
-                        "role": slot.spec.role,
-                        "pid": 0,
-                        "state": state,
-                        "up_s": 0.0,
-                        "deaths": slot.restarts.deaths,
-                    }
-                )
+                lines.append({**common, "pid": 0, "state": state, "up_s": 0.0})
+            for child in slot.children():
+                up_s = round(now - child.started_at, 3)
+                lines.append({**common, "pid": child.pid, "state": child.state, "up_s": up_s})
         return lines
 
     def close(self) -> None:

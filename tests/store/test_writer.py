@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ccengine.errors import StoreError
 from ccengine.journal import verify
+from ccengine.keeper.child import start_time
+from ccengine.keeper.client import KeeperClient
 from ccengine.store.query import Records
 from ccengine.testing.faults import can_mount, filled, kill9, small_disk
 from ccengine.testing.waiting import wait_until
@@ -149,3 +153,29 @@ def test_a_wrong_url_is_one_clear_line(desk: Any) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("ccengine: no records can be kept in cobol; write sqlite:///")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_under_a_keeper_it_is_ready_and_as_an_orphan_it_ends_with_the_journal(
+    desk: Any, tmp_path: Path
+) -> None:
+    spec = tmp_path / "spec.json"
+    command = ["-m", "ccengine.store.writer", "--journal", str(desk.folder), "--url", desk.url]
+    writer = {"name": "writer", "role": "writer", "argv": [sys.executable, *command]}
+    spec.write_text(json.dumps({"socket": str(tmp_path / "k"), "processes": [writer]}))
+    keeper = subprocess.Popen([sys.executable, "-m", "ccengine.keeper.main", str(spec)])
+    try:
+        wait_until((tmp_path / "k").exists, "the keeper listens", 10)
+        client = KeeperClient(tmp_path / "k")
+        wait_until(lambda: client.status()["processes"][0]["state"] == "ready", "ready", 10)
+        pid = client.status()["processes"][0]["pid"]
+        client.close()
+    finally:
+        kill9(keeper.pid)
+        keeper.wait()
+    desk.append(desk.call(1))
+    wait_until(lambda: count(desk) == 1, "the orphan goes on", 10)
+    assert start_time(pid) is not None
+    desk.append(desk.call(2))
+    desk.journal.close()
+    wait_until(lambda: start_time(pid) is None, "the orphan ends", 10)
+    assert count(desk) == 2
