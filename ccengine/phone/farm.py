@@ -7,6 +7,7 @@ import re
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote
 
 from ccengine.clock import Clock, SystemClock
 from ccengine.errors import SdpError
@@ -238,7 +239,7 @@ class PhoneFarm:
         match = _REQUEST_USER.match(data)
         if match is None:
             return False
-        phone = self.phones.get(match[1].decode("utf-8", "replace"))
+        phone = self.phones.get(unquote(match[1].decode("utf-8", "replace")))
         if phone is None:
             return False
         if data.startswith(b"INVITE ") and phone.behaviour == Vanish():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ccengine.errors import CallError
@@ -11,6 +12,7 @@ from ccengine.phone.settings import Answer, Behaviour, Manual, Reject, Vanish
 from ccengine.phone.sound import Sound
 from ccengine.sip.message import SipRequest, SipResponse
 from ccengine.sip.output import Credentials, OutgoingInvite, OutgoingRequest
+from ccengine.sip.uri import SipUri
 
 if TYPE_CHECKING:
     from ccengine.phone.farm import PhoneFarm
@@ -61,7 +63,11 @@ class Phone:
     @property
     def aor(self) -> str:
         """Return the address-of-record."""
-        return f"sip:{self.user}@{self.farm.domain}"
+        return self._uri_of(self.user)
+
+    def _uri_of(self, user: str) -> str:
+        # Feature codes hold characters that a URI escapes, such as #.
+        return str(replace(SipUri.parse(f"sip:{self.farm.domain}"), user=user))
 
     async def register(self, expires_s: int = 300, timeout_s: float = 10.0) -> SipResponse:
         """Register and stay registered; return the 200.
@@ -123,7 +129,7 @@ class Phone:
 
     def dial(self, number: str) -> PhoneCall:
         """Call a number (or a SIP URI); wait for what comes with the call's methods."""
-        uri = number if number.startswith("sip:") else f"sip:{number}@{self.farm.domain}"
+        uri = number if number.startswith("sip:") else self._uri_of(number)
         session = self.farm.ids.make("call-")
         call = PhoneCall(self, session, number, incoming=False)
         self.calls.append(call)

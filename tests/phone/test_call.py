@@ -220,3 +220,11 @@ async def test_waiting_in_vain_says_for_what(pair: Pair) -> None:
         await call.answered(0.1)
     with pytest.raises(CallError, match=r"no call in 0\.01 s"):
         await alice.next_call(0.01)
+
+
+async def test_feature_codes_arrive_as_dialled(pair: Pair) -> None:
+    """RFC 3261 section 25.1: # must be escaped in the user part."""
+    pair.there.phone("*88#", behaviour=Reject(486))
+    call = pair.here.phone("alice").dial("*88#")
+    await call.ended()
+    assert call.status == 486
