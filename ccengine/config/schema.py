@@ -100,6 +100,18 @@ class Registrar(Section):
         return self
 
 
+class TcpLimits(Section):
+    """What one peer may keep us busy with over TCP."""
+
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = cold(
+        10_000, "Most connections at a time; further ones are closed at once."
+    )
+    message_timeout_s: Seconds = cold(
+        15.0, "A connection that brings no whole message for so long is closed."
+    )
+    idle_timeout_s: Seconds = cold(3700.0, "A connection without a byte for so long is closed.")
+
+
 def _default_listeners() -> tuple[Listener, ...]:
     return (Listener(name="udp", transport="udp"), Listener(name="tcp", transport="tcp"))
 
@@ -114,7 +126,7 @@ class Sip(Section):
     )
     domain: Name = cold("ccengine", "Domain of our addresses and realm of digest authentication.")
     advertise: Text = cold("", "Address that we tell others; empty: that of the socket.")
-    user_agent: Name = hot("ccengine", "Server and User-Agent header fields.")
+    user_agent: Name = cold("ccengine", "Server and User-Agent header fields.")
     digest_algorithms: Annotated[tuple[Literal["md5", "sha-256"], ...], Field(min_length=1)] = cold(
         ("md5",), "Offered digest algorithms, the preferred one first."
     )
@@ -122,6 +134,7 @@ class Sip(Section):
         (), "Networks (CIDR) whose calls need no password: gateways, and nobody else."
     )
     timers: SipTimers = cold(SipTimers(), "Transaction timers.")
+    tcp: TcpLimits = cold(TcpLimits(), "Limits of TCP connections.")
     registrar: Registrar = hot(Registrar(), "Registration times.")
 
 

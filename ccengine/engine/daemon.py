@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ccengine.config.loader import Config
+from ccengine.engine.preflight import preflight
 from ccengine.engine.signalling import BYE_LIMIT_S, worker_names, worker_socket
 from ccengine.errors import CcengineError
 
@@ -91,6 +92,7 @@ def raise_file_limit() -> int:
 def run(config: Config) -> NoReturn:
     """Become the keeper; returns never, raises :class:`CcengineError` when it cannot begin."""
     folder = config.settings.run.folder
+    preflight(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         config.settings.journal.folder.mkdir(parents=True, exist_ok=True)

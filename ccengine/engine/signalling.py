@@ -23,7 +23,8 @@ from ccengine.api.registry import CommandRegistry
 from ccengine.center.output import ResolveCustomer
 from ccengine.center.prompts import PromptCatalogue, shipped_prompts
 from ccengine.clock import Clock, SystemClock, boot_id
-from ccengine.config.loader import Config
+from ccengine.config.change import changed_cold
+from ccengine.config.loader import Config, load_config
 from ccengine.dialplan.plan import DialplanStore
 from ccengine.engine.assembly import Surroundings, assemble
 from ccengine.engine.command import register_commands
@@ -64,6 +65,7 @@ def worker_socket(config: Config, name: str) -> Path:
 
 def net_settings(config: Config) -> NetSettings:
     """Return the network layer's part of the configuration."""
+    sip = config.settings.sip
     return NetSettings(
         listeners=tuple(
             ListenerSettings(
@@ -71,10 +73,13 @@ def net_settings(config: Config) -> NetSettings:
                 transport="TCP" if one.transport == "tcp" else "UDP",
                 host=one.host,
                 port=one.port,
-                advertised_host=config.settings.sip.advertise,
+                advertised_host=sip.advertise,
             )
-            for one in config.settings.sip.listeners
-        )
+            for one in sip.listeners
+        ),
+        max_connections=sip.tcp.max_connections,
+        message_timeout_s=sip.tcp.message_timeout_s,
+        idle_timeout_s=sip.tcp.idle_timeout_s,
     )
 
 
@@ -88,6 +93,11 @@ def nonce_secret(folder: Path, boot: str) -> bytes:
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(32))
     return hashlib.sha256(path.read_bytes() + boot.encode()).digest()
+
+
+def _prompts(config: Config) -> PromptCatalogue:
+    roots = (*config.settings.prompts.folders, shipped_prompts())
+    return PromptCatalogue(roots, languages=("zh", "en"))
 
 
 class Signalling:
@@ -162,8 +172,7 @@ class Signalling:
 
     def _assemble(self) -> Core:
         settings = self.config.settings
-        roots = (*settings.prompts.folders, shipped_prompts())
-        catalogue = PromptCatalogue(roots, languages=("zh", "en"))
+        self._dialplans = DialplanStore(self.config.dialplan)
         return assemble(
             settings,
             Surroundings(
@@ -171,8 +180,8 @@ class Signalling:
                 boot_id=boot_id(),
                 secret=nonce_secret(settings.journal.folder, boot_id()),
                 local_address=self.net.local_address,
-                prompts=catalogue,
-                dialplans=DialplanStore(self.config.dialplan),
+                prompts=_prompts(self.config),
+                dialplans=self._dialplans,
                 workers=worker_names(self.config),
                 resolves_customers=self.hooks.has("resolve_customer"),
             ),
@@ -379,6 +388,23 @@ class Signalling:
         if calls:
             _log.info("stopping: %d calls may go on for %g s", calls, limit)
         self._spawn(self._wind_down(limit))
+
+    async def reload(self) -> tuple[str, ...]:
+        """Take the hot part of the configuration file; return cold changes that wait.
+
+        Raises :class:`ccengine.errors.ConfigError` with every mistake, and then everything
+        stays as it was.
+        """
+        # Reading takes long enough to be heard in a busy loop.
+        new = await asyncio.to_thread(load_config, self.config.path)
+        waiting = changed_cold(self.config.settings, new.settings)
+        self._dialplans.replace(new.dialplan)
+        self.core.reload(new.settings, _prompts(new), self.clock.now(), self.clock.at())
+        logging.getLogger().setLevel(new.settings.log.level.upper())
+        self.config = new
+        self.changed()
+        _log.info("configuration reloaded")
+        return waiting
 
     def drain_only(self) -> None:
         """Take no new calls, and go on with the others."""

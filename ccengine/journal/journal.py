@@ -180,6 +180,30 @@ class Journal:
         os.lseek(self._fd, self._offset, os.SEEK_SET)
 
 
+def refuse_held(folder: Path) -> None:
+    """Raise :class:`JournalLockedError` when a process holds the journal, without taking it."""
+    try:
+        fd = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _failure(folder, error) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _held(folder, fd) from error
+    finally:
+        os.close(fd)
+
+
+def _held(folder: Path, fd: int) -> JournalLockedError:
+    holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+    return JournalLockedError(
+        f"journal {folder} is held by process {holder}",
+        cure="stop that process or give this one another folder",
+    )
+
+
 def _failure(folder: Path, error: OSError) -> JournalError:
     if no_room(error):
         return JournalFullError(f"journal {folder}: {error.strerror}", cure="make room on its disk")
@@ -195,12 +219,9 @@ def _lock(folder: Path) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        held = _held(folder, fd)
         os.close(fd)
-        raise JournalLockedError(
-            f"journal {folder} is held by process {holder}",
-            cure="stop that process or give this one another folder",
-        ) from error
+        raise held from error
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
     return fd
