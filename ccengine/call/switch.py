@@ -13,13 +13,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from ccengine.call.connector import Connector
-from ccengine.call.context import CallContext
+from ccengine.call.context import CallContext, CallSettings
 from ccengine.call.dialer import Dialer
 from ccengine.call.ender import Ender
 from ccengine.call.inbound import Inbound
 from ccengine.call.media_desk import MediaDesk
 from ccengine.call.record import CallFact, CallRecord, CallState, LegRecord
 from ccengine.call.register import Reception
+from ccengine.call.route import Router
 from ccengine.clock import Moment
 from ccengine.events import Event
 from ccengine.media import control
@@ -277,6 +278,11 @@ class Switch:
         self._ender.end_call(call, cause, "system", when)
         self._settle(when)
         return True
+
+    def reconfigure(self, settings: CallSettings, router: Router) -> None:
+        """Take new settings for what begins from now on; running calls keep theirs."""
+        self._context.settings = settings
+        self._context.router = router
 
     def stop_accepting(self) -> None:
         """Refuse new calls with 503 from now on; running calls go on."""

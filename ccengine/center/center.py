@@ -175,6 +175,17 @@ class Center:
         self.agents.act(request.action, request.agent_id, phone, request.reason, now, at)
         self._settle(now, at)
 
+    def reconfigure(
+        self,
+        settings: CenterSettings,
+        destination: Callable[[str], Destination | None],
+        prompts: Prompts,
+    ) -> None:
+        """Take new settings for what begins from now on; nobody is signed out."""
+        self.settings = self._queues.settings = self.agents.settings = settings
+        self._destination = destination
+        self._prompts = prompts
+
     # --- calls ---------------------------------------------------------------------------------
 
     def _arrived(self, event: CallArrived, now: float, at: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ccengine.acd.engine import AcdEngine
@@ -50,6 +51,10 @@ class Credentials:
     """Digest credentials of the configured extensions."""
 
     def __init__(self, settings: Settings) -> None:
+        self.take(settings)
+
+    def take(self, settings: Settings) -> None:
+        """Know the extensions of these settings and no others."""
         self._settings = settings
         self._made: dict[tuple[str, str], str] = {}
 
@@ -175,16 +180,13 @@ def center_settings(settings: Settings) -> CenterSettings:
     )
 
 
-def _registrar(settings: Settings, around: Surroundings, facts: list[Any]) -> Registrar:
+def registrar_settings(settings: Settings) -> RegistrarSettings:
+    """Return the registrar's part of the configuration."""
     times = settings.sip.registrar
-    return Registrar(
-        RegistrarSettings(
-            default_expires_s=times.default_expires_s,
-            min_expires_s=times.min_expires_s,
-            max_expires_s=times.max_expires_s,
-        ),
-        facts,
-        boot_id=around.boot_id,
+    return RegistrarSettings(
+        default_expires_s=times.default_expires_s,
+        min_expires_s=times.min_expires_s,
+        max_expires_s=times.max_expires_s,
     )
 
 
@@ -192,13 +194,14 @@ def assemble(settings: Settings, around: Surroundings) -> Core:
     """Return a core with every machine of signalling, empty and ready for replay."""
     facts: list[Any] = []
     numbers = Numbers(settings)
+    credentials = Credentials(settings)
     sip = SipEndpoint(
         settings=endpoint_settings(settings),
         ids=around.ids,
         facts=facts,
         local_address=around.local_address,
     )
-    registrar = _registrar(settings, around, facts)
+    registrar = Registrar(registrar_settings(settings), facts, boot_id=around.boot_id)
     media = MediaLink(around.workers, facts)
     context = CallContext(
         settings=call_settings(settings),
@@ -218,7 +221,7 @@ def assemble(settings: Settings, around: Surroundings) -> Core:
             algorithms=tuple(ALGORITHM_NAMES[one] for one in settings.sip.digest_algorithms),
             secret=around.secret,
         ),
-        credentials=Credentials(settings),
+        credentials=credentials,
     )
     acd = AcdEngine(acd_settings(settings), around.ids, facts, boot_id=around.boot_id)
     domain = settings.sip.domain
@@ -234,6 +237,15 @@ def assemble(settings: Settings, around: Surroundings) -> Core:
         facts=facts,
         resolves_customers=around.resolves_customers,
     )
+
+    def reload(new: Settings, prompts: Prompts, now: float, at: datetime) -> None:
+        fresh = Numbers(new)
+        credentials.take(new)
+        registrar.settings = registrar_settings(new)
+        switch.reconfigure(call_settings(new), fresh)
+        acd.reconfigure(acd_settings(new), now, at)
+        center.reconfigure(center_settings(new), fresh.destination, prompts)
+
     machines = Machines(
         sip=sip,
         registrar=registrar,
@@ -243,4 +255,4 @@ def assemble(settings: Settings, around: Surroundings) -> Core:
         acd=acd,
         center=center,
     )
-    return Core(machines, facts, domain=domain)
+    return Core(machines, facts, domain=domain, reload=reload)

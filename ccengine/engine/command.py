@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccengine import __version__
 from ccengine.api.registry import Actor, Arguments, CommandRegistry
-from ccengine.errors import AcdError, CommandError
+from ccengine.errors import AcdError, CommandError, ConfigError
 from ccengine.ports import SetAgentState
 
 if TYPE_CHECKING:
@@ -198,6 +198,17 @@ class Commands:
         signalling.changed()
         return {"call": call_id, "ended": True}
 
+    async def reload(self, actor: Actor, arguments: Arguments) -> dict[str, Any]:
+        """Take over what the configuration file says now, or nothing of it when it is wrong."""
+        del actor, arguments
+        try:
+            waiting = await self._signalling.reload()
+        except ConfigError as error:
+            raise CommandError(
+                str(error), cure="nothing was changed; the running configuration stays in force"
+            ) from error
+        return {"reloaded": True, "needs_restart": list(waiting)}
+
     async def drain(self, actor: Actor, arguments: Arguments) -> dict[str, Any]:
         """Refuse new calls from now on; running ones go on."""
         del actor, arguments
@@ -244,6 +255,9 @@ def register_commands(registry: CommandRegistry, signalling: Signalling) -> None
     )
     registry.add(
         "hangup", commands.hangup, right="steer", help_text="end a call", arguments=("call",)
+    )
+    registry.add(
+        "reload", commands.reload, right="operate", help_text="take over the configuration file"
     )
     registry.add("drain", commands.drain, right="operate", help_text="refuse new calls")
     registry.add("stop", commands.stop, right="operate", help_text="drain and stop")

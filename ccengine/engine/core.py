@@ -17,8 +17,9 @@ from ccengine.call import record as call_record
 from ccengine.call.context import CallContext
 from ccengine.call.switch import Switch
 from ccengine.center import record as center_record
-from ccengine.center.center import Center
+from ccengine.center.center import Center, Prompts
 from ccengine.center.output import AgentStateTold, ResolveCustomer
+from ccengine.config.schema import Settings
 from ccengine.errors import CcengineError
 from ccengine.events import AgentChanged, Event, RegistrationChanged
 from ccengine.media import link as media_link
@@ -72,12 +73,20 @@ class Machines:
 class Core:
     """All machines of signalling behind one face.
 
-    ``facts`` is the list that every machine appends to.  ``is_direct`` tells numbers that the
-    switch dials itself from those whose calls belong to flows.
+    ``facts`` is the list that every machine appends to.  ``reload`` hands the hot
+    part of new settings to every machine.
     """
 
-    def __init__(self, machines: Machines, facts: list[Any], *, domain: str) -> None:
+    def __init__(
+        self,
+        machines: Machines,
+        facts: list[Any],
+        *,
+        domain: str,
+        reload: Callable[[Settings, Prompts, float, datetime], None],
+    ) -> None:
         self.machines = machines
+        self.reload = reload
         self._facts = facts
         self._domain = domain
         self._registered: set[str] = set()

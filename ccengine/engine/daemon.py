@@ -33,6 +33,7 @@ def keeper_spec(config: Config) -> dict[str, Any]:
             "role": "signalling",
             "argv": [python, "-m", "ccengine.engine.main", "--config", path],
             "spare": True,
+            "start_s": 600,  # a long journal takes its time to be replayed
             "stop_s": settings.run.drain_s + BYE_LIMIT_S + 10,
         }
     ]
@@ -52,6 +53,8 @@ def keeper_spec(config: Config) -> dict[str, Any]:
                 str(settings.journal.folder),
                 "--url",
                 settings.store.url,
+                "--segment-bytes",
+                str(settings.journal.segment_mb << 20),
             ],
             "stop_s": 30,
         }

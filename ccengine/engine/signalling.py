@@ -190,7 +190,8 @@ class Signalling:
     def _replay(self) -> None:
         begun = self.clock.now()
         count = 0
-        for frame in replay(self.config.settings.journal.folder, self._registry):
+        past = replay(self.config.settings.journal.folder, self._registry, skip_damage=True)
+        for frame in past:
             for fact in frame.facts:
                 count += self.core.apply(fact)
         now, at = self.clock.now(), self.clock.at()

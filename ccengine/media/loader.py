@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -170,6 +171,9 @@ def main() -> None:
     control, memory, size = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)
+    # The worker may be pinned already; the loader is to stay out of its way.
+    with suppress(OSError):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
     sock = socket.socket(fileno=control)
     try:
         Loader(sock, Arena(size, memory)).run()

@@ -8,7 +8,6 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,6 +30,9 @@ from ccengine.media.control import (
 )
 from ccengine.media.poller import Poller
 
+Emit = Callable[[Callable[[int], WorkerEvent]], None]
+"""Takes a maker of an event, which is called with the next sequence number."""
+
 _log = logging.getLogger(__name__)
 _READS: Final = 4
 _PAGE: Final = 500
@@ -50,13 +52,6 @@ class Attached(Protocol):
 
     def drain(self) -> None:
         """End after the last leg."""
-
-
-@dataclass(slots=True)
-class _Peer:
-    """An accepted connection that has not said Hello, or the one in charge."""
-
-    sock: socket.socket
 
 
 class Session:

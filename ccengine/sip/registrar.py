@@ -68,7 +68,7 @@ class Registrar:
     def __init__(
         self, settings: RegistrarSettings, facts: list[FactData], *, boot_id: str = ""
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._facts = facts
         self._boot_id = boot_id
         self._records: dict[str, BindingsSet] = {}
@@ -162,7 +162,7 @@ class Registrar:
         try:
             bindings = self._decide(visit, current)
         except _IntervalTooBriefError as error:
-            headers = (("Min-Expires", str(self._settings.min_expires_s)),)
+            headers = (("Min-Expires", str(self.settings.min_expires_s)),)
             return response_to(request, error.status, headers=headers)
         except SipError as error:
             return response_to(request, error.status, _one_line(error.message))
@@ -217,7 +217,7 @@ class Registrar:
         bindings = list(current)
         for contact in request.contacts:
             self._decide_contact(visit, contact, bindings)
-        if len(bindings) > max(self._settings.max_contacts, len(current)):
+        if len(bindings) > max(self.settings.max_contacts, len(current)):
             raise SipError("Too many contacts", status=403)
         return tuple(bindings)
 
@@ -238,7 +238,7 @@ class Registrar:
 
     def _expires_s(self, contact: Address, request: SipRequest) -> int:
         """Return the granted time: Contact parameter, Expires header field, default (10.2.1.1)."""
-        settings = self._settings
+        settings = self.settings
         text = contact.param("expires")
         if text is None:
             wanted = _header_expires(request)

@@ -1,4 +1,4 @@
-"""The whole signalling core with the sample configuration, in virtual time."""
+"""A call centre in virtual time: the whole signalling core with a configuration, on the rig."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
-from ccengine.config.loader import Config, load_config
+from ccengine.config.loader import Config
 from ccengine.dialplan.plan import DialplanStore
 from ccengine.engine.assembly import Surroundings, assemble
 from ccengine.engine.core import Core
 from ccengine.ids import SeededIds
+from ccengine.testing.phone import PaperCall, PaperPhone
 from ccengine.testing.rig import Rig
 from ccengine.testing.worker import PaperWorker
-
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "dialplans" / "ccengine.yaml"
 
 
 class PaperPrompts:
@@ -27,6 +24,7 @@ class PaperPrompts:
         self.missing: set[str] = set()
 
     def find(self, key: str, language: str) -> Path | None:
+        """Return where a prompt would be."""
         return None if key in self.missing else Path(f"/prompts/{language}/{key}.wav")
 
 
@@ -57,25 +55,29 @@ class CallCentre(Rig):
             assert self.core.apply(fact)
 
     def open(self) -> CallCentre:
+        """Attach the media worker."""
         self.core.machines.media.attach("m0", 1)
         self.settle()
         return self
 
-    def registered(self, user: str, **options: Any) -> Any:
-        password = self.config.settings.extensions[user].password.get_secret_value()
-        phone = self.phone(user, password=password, **options)
+    def registered(self, user: str, **options: Any) -> PaperPhone:
+        """Return a new phone of an extension, registered."""
+        password = self.config.settings.extensions[user].password
+        assert password is not None, f"{user} has no password"
+        phone = self.phone(user, password=password.get_secret_value(), **options)
         phone.register(self.now)
         self.settle()
         assert phone.registered == 200
         return phone
 
-    def agent_signs_in(self, user: str, code: str = "*11") -> Any:
+    def agent_signs_in(self, user: str, code: str = "*11") -> PaperPhone:
         """Register a phone and dial the feature code; returns the phone."""
         phone = self.registered(user)
         self.feature_code(phone, code)
         return phone
 
-    def feature_code(self, phone: Any, code: str) -> None:
+    def feature_code(self, phone: PaperPhone, code: str) -> None:
+        """Dial a feature code and listen to its end."""
         call = phone.dial(code, self.now)
         self.settle()
         self.finish_plays()
@@ -97,7 +99,8 @@ class CallCentre(Rig):
                 self.worker.finish_play(key)
         self.settle()
 
-    def press(self, phone: Any, digits: str) -> None:
+    def press(self, phone: PaperPhone, digits: str) -> None:
+        """Press keys on a phone that called."""
         calls = self.core.machines.switch.state
         leg = next(
             leg
@@ -107,7 +110,7 @@ class CallCentre(Rig):
         self.worker.press(leg.leg_id, digits)
         self.settle()
 
-    def to_queue(self, user: str, key: str = "1") -> tuple[Any, Any]:
+    def to_queue(self, user: str, key: str = "1") -> tuple[PaperPhone, PaperCall]:
         """Let a registered phone call the hotline and choose a queue."""
         phone = self.phones_of(user) or self.registered(user)
         call = phone.dial("4001", self.now)
@@ -117,14 +120,17 @@ class CallCentre(Rig):
         self.finish_plays()
         return phone, call
 
-    def phones_of(self, user: str) -> Any:
+    def phones_of(self, user: str) -> PaperPhone | None:
+        """Return the first phone of an extension."""
         return next((phone for phone in self.phones.values() if phone.user == user), None)
 
     def agent_state(self, agent: str) -> tuple[str, str]:
+        """Return state and reason of an agent."""
         record = self.core.machines.acd.agent(agent)
         return record.state, record.reason
 
     def facts_of(self, kind: type) -> list[Any]:
+        """Return the facts of one kind that were stated so far."""
         return [fact for fact in self.facts if type(fact) is kind]
 
     def replayed(self) -> CallCentre:
@@ -139,11 +145,13 @@ class CallCentre(Rig):
         return other
 
     def take_over(self) -> CallCentre:
+        """Return the successor at work, after the death of this one."""
         other = self.replayed()
         other.core.resume(self.now, self.clock.at(), "boot")
         return other.open()
 
     def assert_nothing_left(self) -> None:
+        """Check, after the last timer, that no trace of any call remains."""
         self.advance(40)
         machines = self.core.machines
         assert not machines.switch.state.calls
@@ -158,13 +166,3 @@ class CallCentre(Rig):
         assert machines.sip.timer_count == 0
         for agent in machines.acd.agents():
             assert agent.state not in {"Reserved", "Talking"}, agent
-
-
-@pytest.fixture(scope="session")
-def sample() -> Config:
-    return load_config(SAMPLE)
-
-
-@pytest.fixture
-def centre(sample: Config) -> CallCentre:
-    return CallCentre(sample).open()
