@@ -216,9 +216,9 @@ class Commands:
         return {"accepting": False, "calls": len(self._signalling.core.machines.switch.state.calls)}
 
     async def stop(self, actor: Actor, arguments: Arguments) -> dict[str, Any]:
-        """Drain and stop, as SIGTERM does."""
+        """Drain and stop with every process of this engine, as SIGTERM to the keeper does."""
         del actor, arguments
-        self._signalling.stop()
+        await self._signalling.stop_all()
         return {"stopping": True}
 
 

@@ -407,6 +407,13 @@ class Signalling:
         _log.info("configuration reloaded")
         return waiting
 
+    async def stop_all(self) -> None:
+        """Stop every process of this engine; the keeper would start this one again."""
+        if self._keeper is None:
+            self.stop()
+        else:
+            await asyncio.to_thread(self._keeper.stop)
+
     def drain_only(self) -> None:
         """Take no new calls, and go on with the others."""
         self.core.machines.switch.stop_accepting()

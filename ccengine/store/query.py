@@ -41,10 +41,12 @@ class Records:
         number: str = "",
         agent_id: str = "",
         queue: str = "",
+        recorded: bool = False,
     ) -> list[CdrCall]:
         """Return ended calls, the latest start first.
 
-        ``number`` is either the caller's or the dialled one; ``since`` is aware.
+        ``number`` is either the caller's or the dialled one; ``since`` is aware; ``recorded``
+        leaves out calls without a recording.
         """
         query = select(CALLS).order_by(CALLS.c.started_at.desc(), CALLS.c.call_id).limit(limit)
         if since is not None:
@@ -55,6 +57,8 @@ class Records:
             query = query.where(CALLS.c.agent_id == agent_id)
         if queue:
             query = query.where(CALLS.c.queue == queue)
+        if recorded:
+            query = query.where(CALLS.c.recording != "")
         return [_call(row) for row in self._rows(query)]
 
     def call(self, call_id: str) -> CallRecord | None:
