@@ -304,7 +304,8 @@ class Plane:
     def poll_recordings(self) -> None:
         """Tell of recordings that are on disk, or that failed."""
         for result in self._recordings.poll():
-            self._wants.pop(result.key, None)
+            if result.key not in self._recordings:
+                self._wants.pop(result.key, None)
             self._emit(partial(_recording_done, result))
 
     def check_timeouts(self, now: float) -> None:

@@ -126,9 +126,7 @@ def test_a_new_description_is_latched_again_and_the_old_source_is_out(rig):
     rig.talk(5, (a, noise), (b, noise))
     old = rig.link.wanted("a")
     new = rig.leg("spare", unit="u")
-    rig.link.want(
-        LegWant("a", 0, "u", old.port, old.codec, new.host, new.port, event_pt=101)
-    )
+    rig.link.want(LegWant("a", 0, "u", old.port, old.codec, new.host, new.port, event_pt=101))
     rig.pump(0.05)
     new.to = a.to
     a.send(b"O" * 160)

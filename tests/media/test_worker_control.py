@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -10,8 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from ccengine.dsp.wav import write_wav
 from ccengine.errors import PortsExhaustedError
-from ccengine.media.control import Codec, Digit, LegStats, LegWant, RecordingDone, Refused
+from ccengine.media.control import Codec, Digit, LegStats, LegWant, PlayDone, RecordingDone, Refused
 from ccengine.media.link import EventsTaken, MediaLink, WantDropped, WantSet
 from ccengine.rtp import rtcp
 from ccengine.rtp.event import EventPayload
@@ -245,3 +248,62 @@ def test_facts_are_few_and_decodable(rig):
     assert kinds.count(WantSet) == 1
     assert kinds.count(WantDropped) == 1
     assert kinds.count(EventsTaken) == 2
+
+
+def test_an_orphan_ends(make_rig):
+    rig = make_rig("--orphan-limit-s", "0.5", attach=False)
+    deadline = time.monotonic() + 10
+    while rig.process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert rig.process.communicate()[1].count(b"Traceback") == 0
+    assert rig.process.returncode == 0
+
+
+def test_a_drained_worker_ends_after_its_last_leg(make_rig):
+    rig = make_rig()
+    rig.leg("a")
+    rig.link.drain()
+    rig.pump(1.2)
+    assert rig.process.poll() is None
+    rig.link.drop("a")
+    rig.pump(0.1)
+    rig.until(lambda: rig.process.poll() is not None)
+    rig.process.communicate()
+
+
+def test_a_loader_that_dies_is_started_again_and_music_goes_on(make_rig, tmp_path):
+    music = tmp_path / "music.wav"
+    write_wav(music, random_pcm(8000, 1), 8000)
+    rig = make_rig()
+    a = rig.leg("a")
+    rig.play("music", "a", music, loop=True)
+    rig.until(lambda: len(a.got) > 3)
+    pid = rig.process.pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if b"loader" in Path(f"/proc/{child}/cmdline").read_bytes():
+            os.kill(int(child), signal.SIGKILL)
+    count = len(a.got)
+    other = tmp_path / "other.wav"
+    write_wav(other, random_pcm(800, 2), 8000)
+    rig.play("other", "a", other)
+    rig.until(lambda: bool(rig.of(PlayDone)))
+    assert rig.of(PlayDone)[0].error == ""
+    assert len(a.got) > count + 5
+    rig.pump(0.1)
+    seqs = np.diff(np.array([p.sequence for p in a.audio()], np.uint16))
+    stamps = np.diff(np.array([p.timestamp for p in a.audio()], np.uint32))
+    assert set(seqs.tolist()) == {1}
+    assert set(stamps.tolist()) == {160}
+
+
+def test_garbage_on_the_control_socket_harms_nobody(rig):
+    a, b = rig.leg("a"), rig.leg("b")
+    rig.bridge("a", "b")
+    rig.sock.send(b"\xc1garbage")
+    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stranger.connect(str(rig.worker.path))
+    stranger.send(msgspec.msgpack.encode(["Drops", ["a"]]))
+    rig.talk(5, (a, noise), (b, noise))
+    stranger.close()
+    assert len(b.audio()) == 5
