@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ccengine.clock import SystemClock
 from ccengine.testing.peers.process import PeerError, PeerProcess
 from ccengine.testing.waiting import loopback_address
 
@@ -44,7 +45,8 @@ class BaresipSettings:
 class Baresip(PeerProcess):
     """One baresip with an address of its own, controlled over TCP.
 
-    ``events`` are the control socket's events in order.  What it says and hears is recorded
+    ``events`` are the control socket's events in order, each with ``at``, the time (UTC, in
+    seconds since 1970) at which it was read.  What it says and hears is recorded
     while it runs: see :meth:`heard` and :meth:`said`.
     """
 
@@ -54,6 +56,7 @@ class Baresip(PeerProcess):
         self.events: list[dict[str, Any]] = []
         self._responses: dict[str, dict[str, Any]] = {}
         self._token = 0
+        self._clock = SystemClock()
         self._control: socket.socket | None = None
         self._sending = threading.Lock()
 
@@ -175,7 +178,7 @@ class Baresip(PeerProcess):
                 if message.get("response"):
                     self._responses[message.get("token", "")] = message
                 else:
-                    self.events.append(message)
+                    self.events.append({**message, "at": self._clock.at().timestamp()})
                 self.changed().notify_all()
 
     def command(self, name: str, params: str = "", timeout_s: float = 5.0) -> str:
@@ -209,6 +212,10 @@ class Baresip(PeerProcess):
     def hang_up(self) -> None:
         """End the current call, or reject the one that rings."""
         self.command("hangup")
+
+    def mute(self) -> None:
+        """Say nothing from now on, or speak again: the other of the two."""
+        self.command("mute")
 
     def send_digits(self, digits: str) -> None:
         """Press keys (:rfc:`4733`)."""

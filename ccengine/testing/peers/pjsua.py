@@ -42,7 +42,10 @@ class PjsuaSettings:
 
 
 class Pjsua(PeerProcess):
-    """A pjsua2 endpoint in a child; calls are named by small numbers that it gives."""
+    """A pjsua2 endpoint in a child; calls are named by small numbers that it gives.
+
+    Every event has ``at``, its time in the child (UTC, in seconds since 1970).
+    """
 
     def __init__(self, settings: PjsuaSettings) -> None:
         super().__init__(f"pjsua {settings.user}")
@@ -103,6 +106,10 @@ class Pjsua(PeerProcess):
     def send_digits(self, call: int, digits: str) -> None:
         """Press keys (:rfc:`4733`)."""
         self._do("digits", number=call, digits=digits)
+
+    def mute(self, call: int, *, muted: bool = True) -> None:
+        """Say nothing, or speak again."""
+        self._do("mute", number=call, muted=muted)
 
     def hold(self, call: int) -> None:
         """Put on hold by re-INVITE."""

@@ -11,6 +11,7 @@ import json
 import os
 import select
 import sys
+import time
 from typing import Any
 
 import pjsua2 as pj
@@ -20,8 +21,8 @@ _CLOCK_RATE = 8000
 
 
 def say(event: str, **values: Any) -> None:
-    """Write one event."""
-    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+    """Write one event with its time (UTC, in seconds since 1970)."""
+    sys.stdout.write(json.dumps({"event": event, **values, "at": time.time()}) + "\n")
     sys.stdout.flush()
 
 
@@ -76,6 +77,12 @@ class DriverCall(pj.Call):  # type: ignore[misc]
             self.player.startTransmit(audio)
         if self.recorder is not None:
             audio.startTransmit(self.recorder)
+
+    def mute(self, muted: bool) -> None:
+        """Stop playing into the call, or go on."""
+        audio = self.getAudioMedia(-1)
+        if self.player is not None:
+            (self.player.stopTransmit if muted else self.player.startTransmit)(audio)
 
     def close_media(self) -> None:
         """Let player and recorder go: only then is the WAV header right."""
@@ -200,6 +207,10 @@ class Driver:
     def digits(self, number: int, digits: str) -> None:
         """Press keys (RFC 4733)."""
         self.calls[number].dialDtmf(digits)
+
+    def mute(self, number: int, muted: bool) -> None:
+        """Say nothing, or speak again."""
+        self.calls[number].mute(muted)
 
     def hold(self, number: int) -> None:
         """Put on hold by re-INVITE."""
