@@ -110,7 +110,9 @@ def make(key: str, entry: dict[str, Any], language: str, manifest: dict[str, Any
         clean = trim(render(tone, rate).astype(float), rate)
     else:
         text = entry.get("say", {}).get(language, entry[language])
-        speech = synthesise(text, manifest["voices"][language], rate)
+        # A hint for those who speak the other language is said in theirs.
+        spoken = entry.get("spoken_in", {}).get(language, language)
+        speech = synthesise(text, manifest["voices"][spoken], rate)
         clean = trim(shorten_pauses(high_pass(speech, rate), rate), rate)
     samples = levelled(clean, rate, manifest["level_dbov"])
     path = HERE / language / f"{key}.wav"

@@ -47,12 +47,12 @@ class RunningEngine(PeerProcess):
         self.address = loopback_address()
         self._run = tempfile.TemporaryDirectory(prefix="cce-")  # unix sockets want short paths
         self._changes = dict(changes or {})
-        self.lines: list[str] = []
+        self.log: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def line_read(self, line: str) -> None:
         """Keep what the engine logs."""
-        self.lines.append(line)
+        self.log.append(line)
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class RunningEngine(PeerProcess):
 
     def _serves(self) -> bool:
         if not self.is_running:
-            raise PeerError("the engine ended while it started:\n" + "\n".join(self.lines[-30:]))
+            raise PeerError("the engine ended while it started:\n" + "\n".join(self.log[-30:]))
         try:
             status = self.ask("status")
         except CommandError:
