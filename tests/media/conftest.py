@@ -132,6 +132,9 @@ class WorkerProcess:
         self.process.communicate()
 
     def close(self) -> None:
+        """End the worker, if it has not ended, and look at what it has to say."""
+        if self.process.stderr is None or self.process.stderr.closed:
+            return
         self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=10)
         assert b"Traceback" not in errors, errors.decode()
@@ -276,8 +279,7 @@ def make_rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
     yield make
     for rig in rigs:
         rig.close()
-        if rig.process.poll() is None:
-            rig.worker.close()
+        rig.worker.close()
 
 
 @pytest.fixture(scope="session")

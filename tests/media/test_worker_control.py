@@ -256,7 +256,6 @@ def test_an_orphan_ends(make_rig):
     while rig.process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert rig.process.communicate()[1].count(b"Traceback") == 0
     assert rig.process.returncode == 0
 
 
