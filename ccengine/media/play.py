@@ -28,6 +28,8 @@ MARGIN_BYTES: Final = 480
 
 # A file may have been replaced on disk: a program that nobody hears is not reused for ever.
 _FRESH_S: Final = 30.0
+# A file that kills its loader is not tried for ever.
+_MAX_TRIES: Final = 3
 _MAX_PACKET: Final = 65536
 _MAX_FILES_BYTES: Final = 60_000
 
@@ -121,6 +123,7 @@ OnLoaded = Callable[[Program | None, str], None]
 class _Request:
     key: ProgramKey
     waiting: list[OnLoaded] = field(default_factory=list)
+    tries: int = 0
 
 
 class Programs:
@@ -145,7 +148,8 @@ class Programs:
     # --- the process ----------------------------------------------------------------------
 
     def start(self) -> socket.socket:
-        """Start the loader; return the socket to be watched for its answers."""
+        """Start the loader, in place of one that died; return the socket of its answers."""
+        self._clean_up()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         command = [sys.executable, "-m", "ccengine.media.loader"]
@@ -161,8 +165,11 @@ class Programs:
         self.restarts += 1
         for program in self._live.values():
             self._send(KeepProgram(program.start, program.size))
-        for number, request in self._requests.items():
-            self._ask(number, request.key)
+        for number, request in tuple(self._requests.items()):
+            if request.tries < _MAX_TRIES:
+                self._ask(number, request)
+            else:
+                self._loaded(LoadedFiles(number, error="the loader fails over it"), 0.0)
         return ours
 
     def stop(self) -> None:
@@ -188,8 +195,9 @@ class Programs:
                 return
             self._unsent.popleft()
 
-    def _ask(self, number: int, key: ProgramKey) -> None:
-        files, law, gain_db, loop = key
+    def _ask(self, number: int, request: _Request) -> None:
+        request.tries += 1
+        files, law, gain_db, loop = request.key
         self._send(LoadFiles(number, files, law, gain_db, loop))
 
     # --- programs ----------------------------------------------------------------------------
@@ -212,7 +220,7 @@ class Programs:
             self._next_id += 1
             number = self._by_key[key] = self._next_id
             self._requests[number] = _Request(key)
-            self._ask(number, key)
+            self._ask(number, self._requests[number])
         self._requests[number].waiting.append(on_loaded)
 
     def receive(self, now: float) -> bool:
@@ -227,15 +235,13 @@ class Programs:
             except OSError:
                 data = b""
             if not data:
-                self._lost()
                 return False
             self._loaded(self._decoder.decode(data), now)
 
-    def _lost(self) -> None:
-        """The loader is gone, and with it the knowledge of what is free.
+    def _clean_up(self) -> None:
+        """Let go of a loader that is gone, and with it of the knowledge what is free.
 
-        Programs that are heard stay where they are until the new loader, which is told of
-        them, may use the rest.
+        The next one is told of the programs that lie in the arena.
         """
         if self._socket is not None:
             self._socket.close()
@@ -251,7 +257,7 @@ class Programs:
         if request is None:
             return
         if answer.full and self._evict():
-            self._ask(answer.id, request.key)
+            self._ask(answer.id, request)
             return
         del self._requests[answer.id]
         del self._by_key[request.key]
