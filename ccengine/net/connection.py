@@ -51,8 +51,9 @@ class Connection(asyncio.Protocol):
         self._reason = ""
         self._active = True
         self._quiet_since = tick
-        # A peer that connects owes a message; one that we dialled owes nothing yet.
-        self._half_since = -1 if dialled else tick
+        # A peer that connects owes a message; one that we dialled owes nothing yet.  It came
+        # after this sweep, so its time begins with the next.
+        self._half_since = -1 if dialled else tick + 1
 
     # --- asyncio's calls --------------------------------------------------------------------
 
