@@ -7,6 +7,7 @@ import click
 from ccengine import __version__
 from ccengine.cli.bench import bench
 from ccengine.cli.daemon import check, run, test
+from ccengine.cli.demo.command import demo
 from ccengine.cli.failure import ReportingGroup
 from ccengine.cli.journal import journal
 from ccengine.cli.live import agents, drain, hangup, queues, registrations, reload, status, stop
@@ -32,6 +33,7 @@ def cli() -> None:
 
 for command in (
     run,
+    demo,
     check,
     test,
     status,

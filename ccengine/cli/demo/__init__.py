@@ -1,0 +1,1 @@
+"""``ccengine demo``: a whole call centre with simulated callers and agents."""
