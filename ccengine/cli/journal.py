@@ -38,8 +38,7 @@ def verify(as_json: bool) -> None:
             click.echo("the end is unfinished, as a crash leaves it; nothing is lost by it")
         word = "sound" if report.sound else "DAMAGED"
         click.echo(
-            f"{word}: {report.facts} facts in {report.frames} frames of "
-            f"{report.segments} segments, epoch {report.last_epoch}"
+            f"{word}: {report.facts} facts in {report.frames} frames, segments {report.segments}"
         )
     if not report.sound:
         raise click.exceptions.Exit(1)

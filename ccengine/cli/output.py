@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,9 +28,23 @@ def new_console() -> Console:
     return Console(highlight=False, width=PIPE_COLUMNS if piped else None)
 
 
-def print_json(answer: Any) -> None:
-    """Print plain values as indented JSON."""
-    click.echo(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_json(answer: Any, *, indent: int | None = 2) -> None:
+    """Print plain values as JSON, instants in ISO 8601."""
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=indent, default=_plain))
+
+
+def print_table(console: Console, table: RenderableType) -> None:
+    """Print a table; into a pipe without the blanks that fill its last column."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def show(
@@ -45,7 +60,7 @@ def show(
     elif as_json:
         print_json(query())
     else:
-        new_console().print(render(query()))
+        print_table(new_console(), render(query()))
 
 
 def _watch(
@@ -54,7 +69,7 @@ def _watch(
     try:
         if as_json:
             while True:
-                click.echo(json.dumps(query(), ensure_ascii=False, default=str))
+                print_json(query(), indent=None)
                 time.sleep(WATCH_S)
         _watch_table(query, render)
     except KeyboardInterrupt:
@@ -67,7 +82,7 @@ def _watch_table(query: Callable[[], Any], render: Callable[[Any], RenderableTyp
     console = new_console()
     if not console.is_terminal:
         while True:
-            console.print(render(query()))
+            print_table(console, render(query()))
             time.sleep(WATCH_S)
     with Live(render(query()), console=console, auto_refresh=False, screen=True) as live:
         while True:

@@ -89,10 +89,11 @@ def recordings(last: int, as_json: bool) -> None:
         rows = recording_rows(records, last)
     finally:
         records.close()
+    folder = places().recordings
     if not as_json:
         for row in rows:
-            row["files"] = [_from_here(file) for file in row["files"]]
-    show(lambda: rows, recordings_table, as_json=as_json)
+            row["files"] = [_below(folder, file) for file in row["files"]]
+    show(lambda: rows, lambda found: recordings_table(found, _shortest(folder)), as_json=as_json)
 
 
 def recording_rows(records: Records, limit: int) -> list[dict[str, Any]]:
@@ -116,7 +117,11 @@ def recording_rows(records: Records, limit: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _from_here(file: str) -> str:
+def _below(folder: Path, file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
+
+
+def _shortest(folder: Path) -> str:
     """Return a path as short as it can be typed in this folder."""
-    relative = os.path.relpath(file)
-    return relative if len(relative) < len(file) and Path(relative).exists() else file
+    return min(os.path.relpath(folder), str(folder), key=len)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +16,7 @@ from ccengine.units import format_duration
 SHORT_ID = 8
 """Characters of a call's id that tables show; commands take any unique beginning."""
 
-NAME_CELLS = 14
+NAME_CELLS = 12
 
 Row = Mapping[str, Any]
 
@@ -56,7 +56,9 @@ def _or_nothing(table: Table, nothing: str) -> RenderableType:
 
 
 def _name(text: str) -> str:
-    return set_cell_size(text, NAME_CELLS).rstrip() if len(text) * 2 > NAME_CELLS else text
+    if cell_len(text) <= NAME_CELLS:
+        return text
+    return set_cell_size(text, NAME_CELLS - 1).rstrip() + "…"
 
 
 def _state(state: str, reason: str = "") -> Text:
@@ -212,31 +214,26 @@ def ended_table(calls: Sequence[Row]) -> RenderableType:
     return _or_nothing(text_table(columns, rows), "no call has ended yet")
 
 
-def recordings_table(recordings: Sequence[Row]) -> RenderableType:
-    """Show recordings with the call that each belongs to; a file on each line."""
+def recordings_table(recordings: Sequence[Row], folder: str) -> RenderableType:
+    """Show recordings with their calls; the files' paths start at ``folder``."""
     columns = [
-        Column("CALL"),
         Column("STARTED"),
         Column("FROM"),
         Column("AGENT"),
         Column("LENGTH", "right"),
-        Column("FILES"),
+        Column(f"FILES IN {folder}"),
     ]
     rows = [
         [
-            one["call"][:SHORT_ID],
             _local(one["started_at"]),
             one["from"],
             one["agent"] or "-",
             format_duration(one["duration_s"]),
-            Text(one["error"], style="red") if one["error"] else Text("\n".join(one["files"])),
+            Text(one["error"], style="red") if one["error"] else "\n".join(one["files"]),
         ]
         for one in recordings
     ]
-    table = text_table(columns, rows)
-    table.columns[-1].no_wrap = False
-    table.columns[-1].overflow = "fold"
-    return _or_nothing(table, "no call has been recorded yet")
+    return _or_nothing(text_table(columns, rows), "no call has been recorded yet")
 
 
 # --- status --------------------------------------------------------------------------------

@@ -428,8 +428,10 @@ class Signalling:
         state = self.core.machines.switch.state
         await self._until(lambda: not state.calls, limit_s)
         self._hang_up_everything()
-        sip = self.core.machines.sip
-        await self._until(lambda: not state.closing and not sip.dialogs, BYE_LIMIT_S)
+        sip, media = self.core.machines.sip, self.core.machines.media
+        await self._until(
+            lambda: not (state.closing or sip.dialogs or media.finishing()), BYE_LIMIT_S
+        )
         self._finished.set()
 
     async def _until(self, done: Callable[[], bool], limit_s: float) -> None:

@@ -30,6 +30,7 @@ from ccengine.media.control import (
     Load,
     PlayDone,
     PlayWant,
+    RecordingDone,
     RecordingWant,
     Refused,
     Want,
@@ -157,6 +158,7 @@ class MediaLink:
         self._on_leg: dict[str, dict[str, None]] = {}
         self._leases: dict[int, tuple[str, str]] = {}
         self._used: dict[int, str] = {}
+        self._finishing: set[str] = set()
         self._outputs: list[LinkOutput] = []
         self.garbage = 0
 
@@ -315,6 +317,8 @@ class MediaLink:
             self._drop(entry[0], key)
 
     def _drop(self, name: str, key: str) -> None:
+        if isinstance(self.wanted(key), RecordingWant):
+            self._finishing.add(key)
         self._decide(WantDropped(name, key))
         worker = self._worker(name)
         if worker.listed:
@@ -338,6 +342,10 @@ class MediaLink:
     def leased_ports(self) -> int:
         """Return how many ports are leased and on no leg yet."""
         return len(self._leases)
+
+    def finishing(self) -> frozenset[str]:
+        """Return the recordings that are wanted no longer and not yet reported as done."""
+        return frozenset(self._finishing)
 
     def loads(self) -> dict[str, Load]:
         """Return the last :class:`Load` of each attached worker."""
@@ -435,6 +443,8 @@ class MediaLink:
             entry = self._wants.get(event.key)
             if entry is not None and entry[0] == state.name:
                 self._drop(state.name, event.key)
+        if isinstance(event, RecordingDone | Refused):
+            self._finishing.discard(event.key)
         return (event,)
 
     # --- outputs ---------------------------------------------------------------------------
