@@ -25,13 +25,10 @@ RESERVED_FILES = 64
 @config_option
 def run() -> None:
     """Run the engine in the foreground; SIGTERM or Ctrl-C drains and stops it."""
-    from ccengine.cli.preflight import refuse_second, refuse_taken_ports
     from ccengine.config.loader import load_config
     from ccengine.engine import daemon
 
     config = load_config(config_path())
-    refuse_second(config)
-    refuse_taken_ports(config)
     for problem in [*config.warnings, *prompt_warnings(config)]:
         click.echo(f"warning: {problem}", err=True)
     daemon.run(config)

@@ -61,14 +61,13 @@ def demo(
     )
     from ccengine.cli.demo.process import EngineProcess
     from ccengine.cli.demo.view import phone_help
-    from ccengine.cli.preflight import refuse_second, refuse_taken_ports
     from ccengine.config.loader import load_config
+    from ccengine.engine.preflight import preflight
 
     refuse_running(folder)
     chosen = port or free_port()
     config = load_config(prepare_folder(folder, chosen, agents))
-    refuse_second(config)
-    refuse_taken_ports(config)
+    preflight(config)
     accounts = [] if no_traffic else [sample_account(number) for number in range(agents)]
     spare = sample_account(len(accounts)) if len(accounts) < SAMPLE_AGENTS else None
     help_text = phone_help(machine_address(), chosen, spare)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccengine.cli.preflight import PortTakenError, listen_problem
 from ccengine.config.data import data_folder, sample_config
 from ccengine.errors import CommandError
+from ccengine.net.settings import ListenerSettings
+from ccengine.net.sockets import ListenError, open_listener, source_address
 
 MARK = "# Written by `ccengine demo`, anew each time; your own changes belong into a copy.\n"
 CALLERS_HOST = "127.0.77.1"
 """Loopback address of the simulated callers, which the engine trusts like a gateway."""
 
 FIRST_PORT, LAST_PORT = 5060, 5099
+_PROBE_BUFFER_BYTES = 4096
+_ELSEWHERE = "198.51.100.1"  # for documentation alone (RFC 5737): it stands for any far place
 SAMPLE_AGENTS = 5
 """Agents of the sample configuration who have a phone."""
 
@@ -58,22 +60,21 @@ VISITOR = PhoneAccount("1006", "demo1006")
 def free_port() -> int:
     """Return the first port on which SIP can be served by UDP and TCP."""
     for port in range(FIRST_PORT, LAST_PORT + 1):
-        if not any(listen_problem(kind, "0.0.0.0", port) for kind in ("udp", "tcp")):
-            return port
-    raise PortTakenError(
+        try:
+            for transport in ("UDP", "TCP"):
+                listener = ListenerSettings("probe", transport, "0.0.0.0", port)
+                open_listener(listener, _PROBE_BUFFER_BYTES).close()
+        except ListenError:
+            continue
+        return port
+    raise CommandError(
         f"no SIP port from {FIRST_PORT} to {LAST_PORT} is free", cure="name one with --port"
     )
 
 
 def machine_address() -> str:
-    """Return the address by which other machines reach this one, else 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Connecting UDP sends nothing: the system only picks the way out.
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    """Return the address by which other machines reach this one, 127.0.0.1 without a network."""
+    return source_address((_ELSEWHERE, 9))
 
 
 def prepare_folder(folder: Path, port: int, agents: int) -> Path:
