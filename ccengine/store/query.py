@@ -67,7 +67,10 @@ class Records:
         if not rows:
             return None
         legs = self._rows(
-            select(LEGS).where(LEGS.c.call_id == call_id).order_by(LEGS.c.started_at, LEGS.c.leg_id)
+            select(LEGS)
+            .where(LEGS.c.call_id == call_id)
+            # Of legs that begin in one moment the caller's was the reason for the others.
+            .order_by(LEGS.c.started_at, LEGS.c.role.desc(), LEGS.c.leg_id)
         )
         recordings = self._rows(
             select(RECORDINGS)

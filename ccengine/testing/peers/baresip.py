@@ -15,7 +15,7 @@ from ccengine.testing.peers.process import PeerError, PeerProcess
 from ccengine.testing.waiting import loopback_address
 
 _MODULES = "/usr/lib/baresip/modules"
-_SIP_PORT = 5060
+_SIP_PORT = 15060  # and one more for TLS: away from servers that listen on every address
 _CONTROL_PORT = 4444
 _REGISTERED = re.compile(r"200 .*\[\d+ binding")
 _NOT_REGISTERED = re.compile(r"reg: .*: [3-6]\d\d ")
@@ -114,7 +114,7 @@ class Baresip(PeerProcess):
             "auplay_srate 48000",
             "ausrc_channels 2",
             "auplay_channels 2",
-            "rtp_ports 12000-12999",
+            "rtp_ports 40000-59999",
             "jitter_buffer_type fixed",
             "jitter_buffer_delay 1-5",
             f"module_path {_MODULES}",

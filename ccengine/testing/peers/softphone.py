@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from ccengine.dsp.wav import read_wav, write_wav
 from ccengine.phone import Sound
 from ccengine.testing.peers.baresip import Baresip, BaresipSettings
 from ccengine.testing.peers.pjsua import Pjsua, PjsuaSettings
-from ccengine.testing.peers.process import PeerProcess
+from ccengine.testing.peers.process import PeerError, PeerProcess
 from ccengine.testing.waiting import wait_until
 
 Kind: TypeAlias = Literal["baresip", "pjsua"]
@@ -249,6 +250,19 @@ class PjsuaPhone(Softphone):
         write_wav(self._wav, np.tile(tone.pcm, 60), RATE)
         return super().__enter__()
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the registration back, which pjsua2 does not do by itself, and end."""
+        if self.process.is_running:
+            self.process.unregister()
+            with suppress(PeerError):
+                self.process.wait_event("registered", active=False, timeout_s=2.0)
+        super().__exit__(kind, error, trace)
+
     def _state(self, *wanted: str, timeout_s: float = 15.0) -> float:
         found: list[dict[str, Any]] = []
 
@@ -270,9 +284,8 @@ class PjsuaPhone(Softphone):
     def dial(self, number: str) -> float:
         """Call a number; return when."""
         self._seen = len(self.process.events)
-        at = self.at()
         self._call = self.process.call(self.uri(number))
-        return at
+        return float(self.process.events_of("calling")[-1]["at"])
 
     def answered(self) -> float:
         """Wait until the dialled call is answered; return when that was."""
