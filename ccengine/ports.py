@@ -153,10 +153,14 @@ class StartDial:
 
 @dataclass(frozen=True, slots=True)
 class CancelDial:
-    """Give up a dial that has not been connected; no event follows."""
+    """Give up a dial that has not been connected; no event follows.
+
+    ``cause`` is what the records of its legs say.
+    """
 
     call_id: str
     dial_id: str
+    cause: HangupCause = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)

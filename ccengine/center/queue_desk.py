@@ -23,6 +23,7 @@ from ccengine.ports import (
     DialRinging,
     DialTarget,
     EnterQueue,
+    HangupCause,
     LabelCall,
     LeaveQueue,
     Party,
@@ -108,7 +109,8 @@ class QueueDesk:
         session = self._sessions.get(offer.entry_id)
         if session is not None and session.offer_id == offer.offer_id:
             self._sessions.keep(replace(session, offer_id=""))
-        self._port.command(CancelDial(offer.entry_id, offer.offer_id), now, at)
+        cause: HangupCause = "no_answer" if offer.reason == "timeout" else "cancelled"
+        self._port.command(CancelDial(offer.entry_id, offer.offer_id, cause), now, at)
 
     def connect(
         self,

@@ -108,6 +108,7 @@ def endpoint_settings(settings: Settings) -> EndpointSettings:
         t2_s=timers.t2_ms / 1000,
         t4_s=timers.t4_ms / 1000,
         user_agent=settings.sip.user_agent,
+        allow=("INVITE", "ACK", "CANCEL", "BYE", *METHODS),
         methods=METHODS,
     )
 
@@ -137,7 +138,10 @@ def acd_settings(settings: Settings) -> AcdSettings:
             AcdQueue(
                 name=name,
                 strategy=queue.strategy,
+                alert_timeout_s=queue.alert_timeout_s,
                 ring_timeout_s=queue.ring_timeout_s,
+                retry_s=queue.retry_s,
+                join_empty=queue.join_empty,
                 wrapup_s=queue.wrapup_s,
                 max_wait_s=queue.max_wait_s,
                 max_length=queue.max_length,
@@ -173,6 +177,7 @@ def center_settings(settings: Settings) -> CenterSettings:
                 name=name,
                 music=queue.music,
                 wait_flow=queue.wait_flow,
+                skills=tuple(queue.skills.items()),
             )
             for name, queue in settings.queues.items()
         },
@@ -233,6 +238,7 @@ def assemble(settings: Settings, around: Surroundings) -> Core:
         dialplans=around.dialplans,
         prompts=around.prompts,
         is_registered=lambda extension: bool(registrar.lookup(f"{extension}@{domain}")),
+        is_in_use=switch.is_in_use,
         ids=around.ids,
         facts=facts,
         resolves_customers=around.resolves_customers,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,14 @@ class TriedEngine(RunningEngine):
             if any(sign in line for sign in signs) or (" ended: " in line and "keeper[" in line)
         ]
 
-    def farm(self, **settings: Any) -> PhoneFarm:
-        """Return a farm of phones that register here."""
+    @asynccontextmanager
+    async def farm(self, **settings: Any) -> AsyncIterator[PhoneFarm]:
+        """Open a farm of phones; in the end all of them unregister, vanished ones as well."""
         options = {"registrar": self.registrar, "domain": "ccengine", "host": self.address}
-        return PhoneFarm(FarmSettings(**(options | settings)))
+        async with PhoneFarm(FarmSettings(**(options | settings))) as farm:
+            yield farm
+            for phone in farm.phones.values():
+                await phone.unregister()
 
     async def phone(
         self, farm: PhoneFarm, user: str, behaviour: Behaviour | None = None, **options: Any
@@ -86,8 +90,6 @@ class TriedEngine(RunningEngine):
             await other.hears(5)
             call.hang_up()
             await other.ended()
-            await callee.unregister()
-            await caller.unregister()
 
 
 @contextmanager

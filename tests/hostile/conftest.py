@@ -10,7 +10,7 @@ import pytest
 from ccengine.testing.hostile import TriedEngine, tried_engine
 
 CHANGES: dict[str, Any] = {
-    "sip": {"tcp": {"message_timeout_s": 2, "max_connections": 60}, "timers": {"t1_ms": 100}},
+    "sip": {"tcp": {"message_timeout_s": 2, "max_connections": 60}, "timers": {"t1_ms": 40}},
     "media": {"rtp_timeout_s": 2},
     "queues": {"sales": {"ring_timeout_s": 1.5, "wrapup_s": 0}},
     "log": {"level": "debug"},
