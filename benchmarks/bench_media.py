@@ -2,7 +2,9 @@
 
 ``python -m benchmarks.bench_media [--calls 250,500,1000] [--seconds 5] [--limit 50] [--long]``
 prints one JSON object a line.  The worker is pinned to core 0 (SCHED_FIFO where allowed), the
-generator to core 1, the recording writer goes where the system puts it.
+generator to core 1, the recording writer goes where the system puts it.  ``late_p99_ms`` is
+the median over the measured seconds of each second's p99, because other work on the machine
+stalls single seconds; the worst second stands beside it.
 """
 
 from __future__ import annotations
@@ -166,6 +168,8 @@ def run(calls: int, seconds: float, *, recorded: bool) -> dict[str, Any]:
                 bench.pump(0.1)
         finally:
             bench.close()
+    if not loads:
+        raise SystemExit(f"{calls} calls: the worker is too late to report")
     received = sum(stats.received for stats in bench.stats)
     seconds_p99 = [load.late_p99_ms for load in loads]
     packets = statistics.mean(load.packets_out for load in loads)

@@ -22,6 +22,7 @@ HOST = "127.0.0.1"
 SOCKETS = 16
 READ = 2
 SLOTS = 20
+RAMP = 75
 PACKET = 172
 _SO_ATTACH_FILTER = 26
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,7 +58,7 @@ def drop_everything(sock: socket.socket) -> None:
 class Batch:
     """The legs of one socket in one slot: one sendmmsg."""
 
-    def __init__(self, sock: socket.socket, ports: list[int], ids: list[int]) -> None:
+    def __init__(self, sock: socket.socket, ports: list[int], ids: list[int], legs: int) -> None:
         n = len(ports)
         self.fd, self.n = sock.fileno(), n
         self.rows = np.full((n, PACKET), 0xFF, np.uint8)
@@ -67,6 +68,7 @@ class Batch:
         self.seq = np.ndarray((n,), ">u2", self.rows.data, 2, (PACKET,))
         self.stamp = np.ndarray((n,), ">u4", self.rows.data, 4, (PACKET,))
         np.ndarray((n,), ">u4", self.rows.data, 8, (PACKET,))[:] = np.array(ids) + 1
+        self.begins = np.array(ids) * RAMP // legs
         self.names = np.zeros((n, 16), np.uint8)
         for row, port in enumerate(ports):
             address = socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2)
@@ -82,9 +84,11 @@ class Batch:
             header.iov_count = 1
 
     def send(self, number: int) -> int:
+        # People do not all begin to talk in the same packet time.
+        active = self.n if number >= RAMP else int(np.searchsorted(self.begins, number, "right"))
         self.seq[:] = number & 0xFFFF
         self.stamp[:] = number * 160
-        sent = _libc.sendmmsg(self.fd, self.messages, self.n, 0)
+        sent: int = _libc.sendmmsg(self.fd, self.messages, active, 0)
         return max(0, sent)
 
 
@@ -130,12 +134,13 @@ def main() -> None:
             mine = [leg for leg in range(len(ports)) if leg * 7 % SLOTS == slot]
             mine = [leg for leg in mine if leg // SLOTS % SOCKETS == index]
             if mine:
-                batches.append(Batch(sock, [ports[leg] for leg in mine], mine))
+                batches.append(Batch(sock, [ports[leg] for leg in mine], mine, len(ports)))
         slots.append(batches)
     watched = sum(
         b.n for slot in slots for b in slot if b.fd in {s.fileno() for s in sockets[:READ]}
     )
-    buffer, seen = bytearray(2048), {}
+    buffer = bytearray(2048)
+    seen: dict[bytes, list[int]] = {}
     start, sent, worst = time.monotonic() + 0.1, 0, 0.0
     rounds = int(seconds * 50)
     for number in range(rounds):

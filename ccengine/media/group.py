@@ -117,10 +117,10 @@ class Group:
     def _grow(self) -> None:
         table, jitter, tx_rows = self.table, self.jitter, self.tx_rows
         self._allocate(2 * self.capacity)
-        for row in range(self.count):
-            self.table.move(table, row, row)
-            self.jitter.move(jitter, row, row)
-        self.tx_rows[: self.count] = tx_rows[: self.count]
+        used = slice(0, self.count)
+        self.table.move(table, used, used)
+        self.jitter.move(jitter, used, used)
+        self.tx_rows[used] = tx_rows[used]
         self.playout.resize(self.capacity)
 
     def append(self, leg: Leg, old: Group | None = None) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NO_EVENT: Final = 255
 """A payload type that never comes: it is wider than its seven bits."""
 
+# Sound that waited longer for its lock than this many packets is of no use to anybody.
+_MAX_PENDING: Final = 3
+
 _COLUMNS: Final = {
     # receiving
     "pt": np.uint8,
@@ -138,8 +141,8 @@ class LegTable:
         self.peer[row] = -1
         self.channel[row] = -1
 
-    def move(self, source: LegTable, source_row: int, row: int) -> None:
-        """Copy a row of ``source`` (or of this table) to ``row``."""
+    def move(self, source: LegTable, source_row: int | slice, row: int | slice) -> None:
+        """Copy a row (or some) of ``source`` (or of this table) to ``row``."""
         for name in _COLUMNS:
             getattr(self, name)[row] = getattr(source, name)[source_row]
 
@@ -190,7 +193,7 @@ class Leg:
     refused_source: Address | None = None
     refused_until: float = 0.0
     strangers: int = 0
-    pending: deque[bytes] = field(default_factory=deque)
+    pending: deque[bytes] = field(default_factory=lambda: deque(maxlen=_MAX_PENDING))
     events: EventReceiver = field(default_factory=EventReceiver)
     sending: tuple[DigitsWant, EventSender] | None = None
     digits: deque[DigitsWant] = field(default_factory=deque)

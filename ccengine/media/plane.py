@@ -195,10 +195,9 @@ class Plane:
             if leg.bridge is not None:
                 self._bridges.unwire(leg.bridge)
             self._move(leg)
-        if want.receive and not before.receive:
+        if want.receive and (not before.receive or want.timeout_s != before.timeout_s):
             leg.group.table.heard[leg.row] = self._works.clock.now()
-        old = (before.remote_host, before.remote_port, before.latch)
-        if old != (want.remote_host, want.remote_port, want.latch) and not _same_source(leg):
+        if _is_elsewhere(leg, before):
             leg.rtcp.remote = None
             self._latching.reopen(leg)
         leg.group.refresh(leg)
@@ -343,9 +342,14 @@ def _check_leg(want: LegWant) -> None:
             raise MediaError(f"leg {want.key}: {want.remote_host} is no IP address") from None
 
 
-def _same_source(leg: Leg) -> bool:
-    """Return whether a changed description names the source that is locked already."""
-    return leg.latched is not None and leg.latched == (
-        leg.want.remote_host,
-        leg.want.remote_port,
-    )
+def _is_elsewhere(leg: Leg, before: LegWant) -> bool:
+    """Return whether a leg's new description means another source than the present one."""
+    want = leg.want
+    remote = (want.remote_host, want.remote_port)
+    if (*remote, want.latch) == (before.remote_host, before.remote_port, before.latch):
+        return False
+    if leg.latched is None:
+        return True
+    # Who was heard before the first description came (early media) is who is described, as
+    # he appears behind his NAT.
+    return bool(before.remote_host) and leg.latched != remote

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 _SLOTS_PER_SECOND = round(1 / SLOT_S)
 # What is left of a slot for wants must not make the next one late.
 _RESERVE_S = 0.0015
-_POLL_AT_ONCE = 8
+_POLL_AT_ONCE = 16
 _RECORDINGS_EVERY = 4
 _GROUP_CAPACITY = 256
 

@@ -20,6 +20,8 @@ _NEVER = -(1 << 30)
 _LATE_IN_A_ROW = 3
 # A source whose clock is fast, or ours slow, may run this far ahead of the fixed delay.
 _SLACK_BLOCKS = 8
+# After a start, packets that come sooner than the first one did shorten the buffer for so long.
+_SETTLE_BLOCKS = 50
 
 Index = NDArray[np.intp]
 
@@ -28,7 +30,9 @@ class JitterBuffer:
     """Rows of streams with one byte a sample, each played ``delay_ms`` after its arrival.
 
     A row is started by its first packet and is from then on read at the pace of
-    :meth:`get`, whatever comes.  Late packets are dropped and counted; three of them in a
+    :meth:`get`.  The first packet may have waited for us or for its sender, so within half a
+    second of the start a packet that comes sooner moves the play point forward to its own
+    delay; afterwards nothing does.  Late packets are dropped and counted; three of them in a
     row, or one that is too early for the ring, start the row afresh where the source is now.
     """
 
@@ -43,6 +47,7 @@ class JitterBuffer:
         self._play = np.zeros(capacity, np.int64)
         self._ref_block = np.zeros(capacity, np.int64)
         self._ref_timestamp = np.zeros(capacity, np.uint32)
+        self._settles = np.zeros(capacity, np.int64)
         self._started = np.zeros(capacity, np.bool_)
         self._late_run = np.zeros(capacity, np.int16)
         self.late = np.zeros(capacity, np.int64)
@@ -61,14 +66,15 @@ class JitterBuffer:
         """Let the next packet begin a new timeline: the source changed its SSRC or clock."""
         self._started[row] = False
 
-    def move(self, source: JitterBuffer, source_row: int, row: int) -> None:
-        """Copy a row of ``source`` (or of this buffer) with all its state to ``row``."""
+    def move(self, source: JitterBuffer, source_row: int | slice, row: int | slice) -> None:
+        """Copy a row (or some) of ``source`` (or of this buffer) with its state to ``row``."""
         for name in (
             "_bytes",
             "_tag",
             "_play",
             "_ref_block",
             "_ref_timestamp",
+            "_settles",
             "_started",
             "_late_run",
             "late",
@@ -110,6 +116,7 @@ class JitterBuffer:
             timestamps = timestamps[keep]
         self._store(rows, block, payload, count)
         self._follow(rows, timestamps, block)
+        self._settle(rows, block)
 
     def _count_late(
         self, rows: Index, late: NDArray[np.bool_], ahead: NDArray[np.int64]
@@ -131,6 +138,14 @@ class JitterBuffer:
         self._late_run[rows] = 0
         self._ref_timestamp[rows] = timestamps
         self._ref_block[rows] = block
+        self._settles[rows] = self._play[rows] + _SETTLE_BLOCKS
+
+    def _settle(self, rows: Index, block: NDArray[np.int64]) -> None:
+        """Move the play point forward in young rows whose packet came sooner than the first."""
+        play = self._play[rows]
+        early = (block - play > self.delay) & (play < self._settles[rows])
+        if early.any():
+            self._play[rows[early]] = block[early] - self.delay
 
     def _store(
         self, rows: Index, block: NDArray[np.int64], payload: NDArray[np.uint8], count: int

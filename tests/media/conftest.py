@@ -168,6 +168,7 @@ class Rig:
             except OSError:
                 self.sock.close()
                 assert time.monotonic() < deadline, "the worker does not listen"
+                assert self.process.poll() is None, "the worker is gone"
                 time.sleep(0.02)
         self.sock.setblocking(False)
         self.link.attach("m0", epoch)

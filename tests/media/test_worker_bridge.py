@@ -136,6 +136,18 @@ def test_a_new_description_is_latched_again_and_the_old_source_is_out(rig):
     assert steps(b.audio())[0] == {1}
 
 
+def test_a_first_description_keeps_the_source_that_was_heard_before_it(rig):
+    a, b = rig.leg("a", remote_host="", remote_port=0), rig.leg("b")
+    rig.bridge("a", "b")
+    rig.talk(5, (a, noise), (b, noise))
+    want = rig.link.wanted("a")
+    rig.link.want(LegWant("a", 0, "u", want.port, want.codec, "127.0.7.9", 4000, event_pt=101))
+    rig.pump(0.05)
+    rig.talk(10, (a, noise), (b, noise))
+    assert len(b.audio()) == 15
+    assert len(a.audio()) >= 14
+
+
 def test_garbage_is_counted_and_harms_nobody(rig):
     a, b = rig.leg("a"), rig.leg("b")
     rig.bridge("a", "b")
