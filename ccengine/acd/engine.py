@@ -20,7 +20,7 @@ from ccengine.acd.record import (
 )
 from ccengine.acd.recovery import recover
 from ccengine.acd.settings import AcdSettings
-from ccengine.acd.transition import PHONE_UNREGISTERED, target_of
+from ccengine.acd.transition import PHONE_IN_USE, PHONE_UNREGISTERED, target_of
 from ccengine.clock import Moment
 from ccengine.errors import AcdError
 from ccengine.ids import IdMaker
@@ -137,10 +137,12 @@ class AcdEngine(AcdQueries):
         *,
         ready: bool = True,
         registered: bool = True,
+        busy: bool = False,
     ) -> None:
         """Sign an agent in at a phone, or move one who has no call to another phone.
 
-        ``registered`` says whether the phone is.  Raises :class:`AcdError` for an unknown
+        ``registered`` says whether the phone is, ``busy`` whether it is in a call of its own.
+        Raises :class:`AcdError` for an unknown
         agent, a phone that another agent uses, and a move during a call.
         """
         self._ledger.begin(now, at)
@@ -154,7 +156,7 @@ class AcdEngine(AcdQueries):
             if phone != agent.phone:
                 raise AcdError(f"agent {agent_id!r} is {agent.state}", cure="end the call first")
             return
-        seated = replace(agent, phone=phone, registered=registered)
+        seated = replace(agent, phone=phone, registered=registered, busy=busy)
         if agent.state == "LoggedOut":
             self._ledger.move(
                 seated,
@@ -162,7 +164,7 @@ class AcdEngine(AcdQueries):
                 reason="" if ready else "signed_in",
             )
         else:
-            self._seat(agent, phone, registered)
+            self._seat(seated)
             if ready:
                 self._be_ready(agent_id)
         self._offering.match()
@@ -236,15 +238,29 @@ class AcdEngine(AcdQueries):
         agent = self._ledger.board.agents[agent_id] if agent_id is not None else None
         if agent is None or agent.registered == registered:
             return
-        self._seat(agent, phone, registered)
+        self._seat(replace(agent, registered=registered))
         self._offering.match()
 
-    def _seat(self, agent: AgentRecord, phone: str, registered: bool) -> None:
-        agent = self._ledger.change_agent(agent, phone=phone, registered=registered)
-        if registered and agent.reason == PHONE_UNREGISTERED:
+    def phone_busy(self, phone: str, busy: bool, now: float, at: datetime) -> None:
+        """Note that a phone is in a call that we did not give it, or free of it again."""
+        self._ledger.begin(now, at)
+        agent_id = self._ledger.board.phones.get(phone)
+        agent = self._ledger.board.agents[agent_id] if agent_id is not None else None
+        if agent is None or agent.busy == busy:
+            return
+        self._seat(replace(agent, busy=busy))
+        self._offering.match()
+
+    def _seat(self, agent: AgentRecord) -> None:
+        """Let an agent have the phone that the record names, in the state that it says."""
+        if self._ledger.board.agents.get(agent.agent_id) != agent:
+            self._ledger.put_agent(agent)
+        usable = agent.registered and not agent.busy
+        if usable and agent.reason in {PHONE_UNREGISTERED, PHONE_IN_USE}:
             self._ledger.move(agent, "phone_back")
-        elif not registered and agent.state == "Ready":
-            self._ledger.move(agent, "phone_lost", reason=PHONE_UNREGISTERED)
+        elif not usable and agent.state == "Ready":
+            reason = PHONE_IN_USE if agent.registered else PHONE_UNREGISTERED
+            self._ledger.move(agent, "phone_lost", reason=reason)
 
     # --- offers --------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ccengine.acd.record import (
     PendingState,
 )
 from ccengine.acd.settings import AcdSettings
-from ccengine.acd.transition import PHONE_UNREGISTERED, Trigger, target_of
+from ccengine.acd.transition import PHONE_IN_USE, PHONE_UNREGISTERED, Trigger, target_of
 from ccengine.clock import Moment
 from ccengine.errors import AcdError
 
@@ -136,6 +136,8 @@ class Ledger:
             reason = ""
             if not agent.registered:
                 target, reason = "NotReady", PHONE_UNREGISTERED
+            elif agent.busy:
+                target, reason = "NotReady", PHONE_IN_USE
         changed = (target, reason) != (agent.state, agent.reason)
         record = AgentRecord(
             agent_id=agent.agent_id,
@@ -150,6 +152,7 @@ class Ledger:
             entry_id=entry_id,
             offer_id=offer_id,
             pending=pending,
+            busy=agent.busy and target != "LoggedOut",
         )
         if record == agent:
             return agent

@@ -133,7 +133,8 @@ class AgentRecord:
     """An agent who is or was signed in.
 
     ``since`` is when ``state`` (with its reason) began, ``idle_since`` when the agent was last
-    free of calls.  ``deadline`` ends a wrap-up, or a rest after a failure.  ``entry_id`` and
+    free of calls.  ``busy`` says that the phone is in a call that no queue gave it.
+    ``deadline`` ends a wrap-up, or a rest after a failure.  ``entry_id`` and
     ``offer_id`` name the call in hand.
     """
 
@@ -149,6 +150,7 @@ class AgentRecord:
     entry_id: str = ""
     offer_id: str = ""
     pending: PendingState | None = None
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

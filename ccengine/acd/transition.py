@@ -31,6 +31,9 @@ Trigger: TypeAlias = Literal[
 PHONE_UNREGISTERED = "phone_unregistered"
 """Reason of ``NotReady`` while the phone of an agent who wants to be ready is away."""
 
+PHONE_IN_USE = "on_phone"
+"""Reason of ``NotReady`` while that phone is in a call that no queue gave it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -48,12 +51,19 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("NotReady", "ready", "Ready", "asks for calls"),
     Transition("NotReady", "away", "NotReady", "gives another reason"),
     Transition("NotReady", "sign_out", "LoggedOut", "signs out"),
-    Transition("NotReady", "phone_back", "Ready", "the phone registers again"),
+    Transition(
+        "NotReady", "phone_back", "Ready", "the phone registers again, or its own call is over"
+    ),
     Transition("NotReady", "deadline", "Ready", "the rest after a failed offer is over"),
     Transition("Ready", "ready", "Ready", "asks again: nothing changes"),
     Transition("Ready", "away", "NotReady", "goes away with a reason"),
     Transition("Ready", "sign_out", "LoggedOut", "signs out"),
-    Transition("Ready", "phone_lost", "NotReady", "the phone is no longer registered"),
+    Transition(
+        "Ready",
+        "phone_lost",
+        "NotReady",
+        "the phone is no longer registered, or in a call of its own",
+    ),
     Transition("Ready", "reserve", "Reserved", "a call is offered"),
     Transition("Reserved", "ready", "Reserved", "asks again: nothing changes"),
     Transition("Reserved", "connect", "Talking", "answers"),
@@ -101,10 +111,11 @@ _PREFACE = """# States of an agent
 An agent is in one of six states. `NotReady` always has a reason: one that the agent gave,
 the queue's `rona_reason` when a call was not answered, `busy`, `rejected` or `unreachable`
 when the phone could not be rung, `offer_failed` for a rest of `cooldown_s` after a failure of
-the system, or `phone_unregistered`.
+the system, `phone_unregistered` or `on_phone`.
 
-A transition to `Ready` needs a registered phone: without one the agent is
-`NotReady(phone_unregistered)` and becomes `Ready` when the phone registers.
+A transition to `Ready` needs a registered phone that is in no call of its own: without one the
+agent is `NotReady(phone_unregistered)` or `NotReady(on_phone)`, and becomes `Ready` when the
+phone registers or is free again.
 
 | state | takes calls | meaning |
 |---|---|---|

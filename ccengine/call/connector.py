@@ -9,9 +9,9 @@ from ccengine.call.ender import Ender
 from ccengine.call.media_desk import MediaDesk
 from ccengine.call.record import CallRecord, LegRecord
 from ccengine.clock import Moment
-from ccengine.errors import MediaError, SdpError
+from ccengine.errors import LocalSipError, MediaError, SdpError
 from ccengine.events import CallConnected
-from ccengine.ports import CallAnswered, ConnectDial, HangupCause, PlayFinished, StartPlay
+from ccengine.ports import CallAnswered, ConnectDial, PlayFinished, StartPlay
 from ccengine.sip.output import Accepted, AckReceived, ReinviteReceived
 
 
@@ -39,7 +39,7 @@ class Connector:
         if leg is None:
             return False
         if leg.is_answered:
-            self._context.tell(CallAnswered(call.call_id))
+            self._tell_answered(leg)
             return True
         try:
             leg, body = self._describe(leg, prefer)
@@ -58,8 +58,13 @@ class Connector:
         )
         if leg.plan is not None and self._context.settings.recording_mode == "answer":
             self._desk.record(call, when, left=leg.leg_id)
-        self._context.tell(CallAnswered(call.call_id))
+        self._tell_answered(leg)
         return True
+
+    def _tell_answered(self, leg: LegRecord) -> None:
+        """Tell that the caller can hear; after an INVITE without offer the ACK decides."""
+        if leg.has_media:
+            self._context.tell(CallAnswered(leg.call_id))
 
     def _describe(self, leg: LegRecord, prefer: str) -> tuple[LegRecord, bytes]:
         """Return the leg with its media wanted, and the body of its 2xx or 183.
@@ -176,46 +181,59 @@ class Connector:
 
     def reinvited(self, leg: LegRecord, output: ReinviteReceived, when: Moment) -> None:
         """A peer changes its media: new address, hold, resume, or asks for our offer."""
-        sip = self._context.sip
-        if leg.sdp is None:
-            sip.reject(leg.leg_id, 488, when.now)
-            return
+        sip, before = self._context.sip, leg
         try:
-            if output.request.body:
-                leg = replace(leg, sdp=leg.sdp.receive_offer(output.request.body))
-                leg, body = self._desk.answer(leg)
-                self._desk.want_leg(leg)
-            else:
-                leg, body = self._desk.offer(leg, leg.plan.codec if leg.plan else "")
-        except SdpError:
-            sip.reject(leg.leg_id, 488, when.now)
+            try:
+                leg, body = self._changed(leg, output.request.body)
+            except (SdpError, MediaError):
+                sip.reject(leg.leg_id, 488, when.now)
+                return
+            sip.accept(leg.leg_id, when.now, body=body)
+        except LocalSipError:
+            # Taken back before we came to it: all stays as it was.
+            self._context.put_leg(before)
             return
-        sip.accept(leg.leg_id, when.now, body=body)
+        if output.request.body:
+            self._desk.want_leg(leg)
+
+    def _changed(self, leg: LegRecord, offer: bytes) -> tuple[LegRecord, bytes]:
+        """Return the leg as a re-INVITE wants it, and the body of our 2xx."""
+        if leg.sdp is None:
+            raise SdpError("the session has no media to be changed")
+        if not offer:
+            return self._desk.offer(leg, leg.plan.codec if leg.plan else "")
+        return self._desk.answer(replace(leg, sdp=leg.sdp.receive_offer(offer)))
 
     def acknowledged(self, leg: LegRecord, output: AckReceived, when: Moment) -> None:
         """An ACK may carry the answer to an offer that went out in our 2xx."""
         if leg.sdp is None or leg.sdp.state != "local_offer":
             return
+        first = not leg.has_media
         try:
             sdp, _ = leg.sdp.receive_answer(output.request.body)
-        except SdpError:
-            self.refuse_media(leg, when)
+            leg = self._desk.want_leg(self._context.put_leg(replace(leg, sdp=sdp)))
+        except (SdpError, MediaError):
+            self._unanswered_offer(leg, when)
             return
-        leg = self._desk.want_leg(self._context.put_leg(replace(leg, sdp=sdp)))
         call = self._context.call(leg.call_id)
-        if call is None:
-            return
-        if leg.role == "caller" and call.connected:
-            self._bridge(call, when)
-        elif leg.role == "caller" and self._context.settings.recording_mode == "answer":
-            self._desk.record(call, when, left=leg.leg_id)
+        if call is not None and leg.role == "caller" and first:
+            self._can_hear(call, leg, when)
 
-    def refuse_media(self, leg: LegRecord, when: Moment) -> None:
-        """A session without usable media cannot go on."""
+    def _can_hear(self, call: CallRecord, leg: LegRecord, when: Moment) -> None:
+        """The media of a caller begins with the ACK: do what waited for it."""
+        if call.connected:
+            self._bridge(call, when)
+        elif self._context.settings.recording_mode == "answer":
+            self._desk.record(call, when, left=leg.leg_id)
+        self._tell_answered(leg)
+
+    def _unanswered_offer(self, leg: LegRecord, when: Moment) -> None:
+        """An ACK without a usable answer: a running session stays, a new one cannot begin."""
         call = self._context.call(leg.call_id)
-        cause: HangupCause = "failure"
-        if call is not None and leg.role == "caller":
-            self._ender.end_call(call, cause, "system", when)
+        if leg.plan is not None and leg.sdp is not None and leg.has_media:
+            self._context.put_leg(replace(leg, sdp=leg.sdp.rollback()))
+        elif call is not None and leg.role == "caller":
+            self._ender.end_call(call, "failure", "system", when)
 
     def reinvite_accepted(self, leg: LegRecord, output: Accepted) -> None:
         """Our own re-offer was answered."""

@@ -43,6 +43,7 @@ class CallSettings:
     recording_mode: Literal["answer", "connect", "off"] = "connect"
     recording_folder: str = "recordings"
     rtp_timeout_s: float = 60.0
+    hold_timeout_s: float = 3600.0
     ring_timeout_s: float = 60.0
     stats_wait_s: float = 3.0
     retry_after_s: int = 5
@@ -59,6 +60,7 @@ class CallCounters:
     unauthorized: int = 0
     ended: int = 0
     media_lost: int = 0
+    flaws: int = 0
     registrations: int = 0
 
 

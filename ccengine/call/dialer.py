@@ -40,8 +40,14 @@ class Dialer:
     # --- commands --------------------------------------------------------------------------
 
     def start(self, call: CallRecord, command: StartDial, when: Moment) -> None:
-        """Ring a party; what cannot even be tried fails with an event as well."""
-        if call.dial(command.dial_id) is not None:
+        """Ring a party; what cannot even be tried fails with an event as well.
+
+        A dial that goes on already is left alone: its flow said so once more.
+        """
+        known = call.dial(command.dial_id)
+        if known is not None:
+            if known.answered_leg and call.connected != known.dial_id:
+                self._context.tell(DialAnswered(call.call_id, known.dial_id))
             return
         targets = self._targets(command)
         if not targets:
@@ -132,7 +138,7 @@ class Dialer:
         if dial is None or call.connected == dial.dial_id:
             return
         self._forget(call, dial)
-        self._ender.release_dial(dial, "cancelled", when)
+        self._ender.release_dial(dial, command.cause, when)
 
     # --- what the phones say -----------------------------------------------------------------
 
@@ -173,7 +179,7 @@ class Dialer:
     def rejected(self, leg: LegRecord, output: Rejected, when: Moment) -> None:
         """A phone refused or could not be reached."""
         cause = cause_of(output.status)
-        if output.status == 408 and leg.ringing_at is None:
+        if output.response is None and leg.ringing_at is None:
             cause = "unreachable"  # not even a provisional answer: nobody is there
         self._ender.close(leg, cause, when, status=output.status)
         call = self._context.call(leg.call_id)
@@ -181,13 +187,13 @@ class Dialer:
         if call is not None and dial is not None:
             self._leg_failed(call, dial, leg.leg_id, cause, output.status, when)
 
-    def lost(self, leg: LegRecord, when: Moment) -> None:
-        """A phone that was ringing when we died can no longer tell us how that ends."""
-        self._ender.close(leg, "failure", when)
-        call = self._context.call(leg.call_id)
-        dial = call.dial(leg.dial_id) if call is not None else None
-        if call is not None and dial is not None:
-            self._leg_failed(call, dial, leg.leg_id, "failure", 0, when)
+    def lost(self, call: CallRecord, dial: DialRecord, when: Moment) -> None:
+        """Forget a dial that was ringing when we died: whoever wants it starts it again."""
+        for leg_id in dial.legs:
+            leg = self._context.leg(leg_id)
+            if leg is not None:
+                self._ender.close(leg, "failure", when)
+        self._forget(call, dial)
 
     def ended(self, leg: LegRecord, cause: HangupCause, when: Moment) -> bool:
         """The session of an answered phone is over; return whether it was in a live dial."""

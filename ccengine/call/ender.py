@@ -35,7 +35,8 @@ class Ender:
         if leg.is_answered:
             sip.bye(leg.leg_id, when.now, headers=(reason_header(cause),))
         elif leg.role == "callee":
-            sip.cancel(leg.leg_id, when.now)
+            # Not cancel(): an answer that we have not looked at yet may wait in the same drain.
+            sip.bye(leg.leg_id, when.now, headers=(reason_header(cause),))
         else:
             final = status or status_of(cause)
             headers: tuple[tuple[str, str], ...] = (reason_header(cause),)
@@ -122,6 +123,10 @@ class Ender:
         caller_is_gone: bool = False,
     ) -> None:
         """End a call with all its legs and state its record: exactly once."""
+        current = self._context.call(call.call_id)
+        if current is None:
+            return
+        call = current
         for dial in call.dials:
             self.release_dial(dial, "cancelled" if not call.connected else cause, when)
         self._desk.unbridge(call)
@@ -132,6 +137,16 @@ class Ender:
                 self.close(caller, cause, when, status=status)
             else:
                 self.release(caller, cause, when, status=status)
+        self.book(call, cause, by, when)
+
+    def book(
+        self,
+        call: CallRecord,
+        cause: HangupCause,
+        by: Literal["caller", "callee", "system"],
+        when: Moment,
+    ) -> None:
+        """State the record of a call, which is its end, and tell it."""
         cdr = self._cdr(call, cause, by, when)
         self._context.record(cdr)
         self._context.counters.ended += 1

@@ -15,7 +15,7 @@ from ccengine.clock import Moment
 from ccengine.media.control import BridgeWant, Codec, LegWant, PlayWant, RecordingWant
 from ccengine.ports import StartPlay
 from ccengine.sdp.codec import CODECS
-from ccengine.sdp.media import LocalMedia
+from ccengine.sdp.media import LocalMedia, MediaPlan
 from ccengine.sdp.negotiation import Negotiation
 
 
@@ -81,10 +81,17 @@ class MediaDesk:
                 event_pt=plan.event_pt,
                 send=plan.send,
                 receive=plan.receive,
-                timeout_s=self._context.settings.rtp_timeout_s,
+                timeout_s=self._silence_s(plan),
             )
         )
         return leg if leg.has_media else self._context.put_leg(replace(leg, has_media=True))
+
+    def _silence_s(self, plan: MediaPlan) -> float:
+        """Return how long a peer may send nothing: phones on hold often send nothing at all."""
+        settings = self._context.settings
+        if plan.send and plan.receive:
+            return settings.rtp_timeout_s
+        return max(settings.rtp_timeout_s, settings.hold_timeout_s)
 
     def drop_leg(self, leg: LegRecord) -> None:
         """Take a leg's media away, or give its unused port back."""

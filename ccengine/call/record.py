@@ -180,14 +180,21 @@ FACTS: tuple[type[Any], ...] = (CallSet, LegSet, LegClosed, CdrCall, CdrLeg, Rec
 
 
 class CallState:
-    """Every call and leg that is alive, changed by :meth:`apply` alone."""
+    """Every call and leg that is alive, changed by :meth:`apply` alone.
 
-    __slots__ = ("calls", "closing", "legs")
+    ``in_use`` counts, for each extension, the legs of calls that its phone made or got by
+    itself; the legs on which a queue rings or talks to an agent are not among them.
+    ``touched`` are the extensions that came into use or out of it since somebody looked.
+    """
+
+    __slots__ = ("calls", "closing", "in_use", "legs", "touched")
 
     def __init__(self) -> None:
         self.calls: dict[str, CallRecord] = {}
         self.legs: dict[str, LegRecord] = {}
         self.closing: dict[str, ClosingLeg] = {}
+        self.in_use: dict[str, int] = {}
+        self.touched: dict[str, None] = {}
 
     def apply(self, fact: CallFact) -> None:
         """Change the state by one fact: the only mutator, live and in replay."""
@@ -195,9 +202,13 @@ class CallState:
             case CallSet(record=call):
                 self.calls[call.call_id] = call
             case LegSet(record=leg):
+                if leg.leg_id not in self.legs:
+                    self._use(leg, 1)
                 self.legs[leg.leg_id] = leg
             case LegClosed(leg_id=leg_id, closing=closing):
-                self.legs.pop(leg_id, None)
+                gone = self.legs.pop(leg_id, None)
+                if gone is not None:
+                    self._use(gone, -1)
                 self.closing[leg_id] = closing
             case CdrCall():
                 self.calls.pop(fact.call_id, None)
@@ -205,3 +216,14 @@ class CallState:
                 self.closing.pop(fact.leg_id, None)
             case RecordingDone():
                 pass  # a statement for the books: nothing alive depends on it
+
+    def _use(self, leg: LegRecord, by: int) -> None:
+        if not leg.extension or leg.agent_id:
+            return
+        before = self.in_use.get(leg.extension, 0)
+        if before + by:
+            self.in_use[leg.extension] = before + by
+        else:
+            del self.in_use[leg.extension]
+        if not before or not before + by:
+            self.touched[leg.extension] = None

@@ -8,16 +8,18 @@ calls belong to the flow that hears :class:`CallArrived`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from ccengine.call.connector import Connector
 from ccengine.call.context import CallContext, CallSettings
 from ccengine.call.dialer import Dialer
 from ccengine.call.ender import Ender
 from ccengine.call.inbound import Inbound
-from ccengine.call.media_desk import MediaDesk
+from ccengine.call.isolation import Isolation
+from ccengine.call.media_desk import MediaDesk, bridge_key
 from ccengine.call.record import CallFact, CallRecord, CallState, LegRecord
 from ccengine.call.register import Reception
 from ccengine.call.route import Router
@@ -80,6 +82,7 @@ class Switch:
         self._context = context
         self._desk = MediaDesk(context)
         self._ender = Ender(context, self._desk)
+        self._isolation = Isolation(context, self._desk, self._ender)
         self._dialer = Dialer(context, self._desk, self._ender)
         self._connector = Connector(context, self._desk, self._ender)
         self._inbound = Inbound(
@@ -108,24 +111,24 @@ class Switch:
     def resume(self, now: float, at: datetime) -> None:
         """After a replay: end what cannot go on because its transaction died with us.
 
-        Answered legs go on.  A phone that was ringing is written off and its dial fails, so
-        that it can be offered again; a caller who was not answered yet is gone.
+        Answered legs go on.  A dial whose phone was ringing is forgotten without a word, so
+        that its flow or queue starts it again; a caller who was not answered yet is gone, and
+        so is one whose media was still being negotiated.
         """
         when = Moment(now, at)
         self._dialer.resume()
         for call in tuple(self._context.state.calls.values()):
-            caller = self._context.caller_leg(call)
-            if caller is None or not caller.is_answered:
-                self._ender.end_call(call, "failure", "system", when, status=500)
-                continue
-            for dial in call.dials:
-                if dial.answered_leg:
-                    continue
-                for leg_id in dial.legs:
-                    leg = self._context.leg(leg_id)
-                    if leg is not None:
-                        self._dialer.lost(leg, when)
+            self._isolation.run(call.call_id, when, self._resume_call, call, when)
         self._settle(when)
+
+    def _resume_call(self, call: CallRecord, when: Moment) -> None:
+        caller = self._context.caller_leg(call)
+        if caller is None or not caller.is_answered or not caller.has_media:
+            self._ender.end_call(call, "failure", "system", when, status=500)
+            return
+        for dial in call.dials:
+            if not dial.answered_leg:
+                self._dialer.lost(self._context.call(call.call_id) or call, dial, when)
 
     # --- inputs --------------------------------------------------------------------------------
 
@@ -136,13 +139,13 @@ class Switch:
             case Transmit() | ResponseReceived():
                 return
             case InviteReceived():
-                self._inbound.invited(output, when)
+                self._isolation.run("", when, self._inbound.invited, output, when)
             case RequestReceived():
-                self._reception.received(output, when)
+                self._isolation.run("", when, self._reception.received, output, when)
             case _:
                 leg = self._context.leg(output.session)
                 if leg is not None:
-                    self._leg_output(leg, output, when)
+                    self._isolation.run(leg.call_id, when, self._leg_output, leg, output, when)
         self._settle(when)
 
     def _leg_output(
@@ -184,6 +187,15 @@ class Switch:
     def media_event(self, event: control.WorkerEvent, now: float, at: datetime) -> None:
         """Deal with one event of a media worker."""
         when = Moment(now, at)
+        self._isolation.run(self._call_of(event), when, self._media_event, event, when)
+        self._settle(when)
+
+    def _call_of(self, event: control.WorkerEvent) -> str:
+        key = event.leg if hasattr(event, "leg") else event.key
+        leg = self._context.leg(key)
+        return leg.call_id if leg is not None else key
+
+    def _media_event(self, event: control.WorkerEvent, when: Moment) -> None:
         match event:
             case control.Digit(leg=leg_id, digit=digit):
                 leg = self._context.leg(leg_id)
@@ -197,14 +209,13 @@ class Switch:
                 self._ender.recording_done(event)
             case control.RtpTimeout(leg=leg_id):
                 leg = self._context.leg(leg_id)
-                if leg is not None and leg.plan is not None and leg.plan.receive:
+                if leg is not None:
                     self._context.counters.media_lost += 1
                     self._hang_up_leg(leg, "media_lost", when)
-            case control.Refused(key=key):
-                self._refused(key, when)
+            case control.Refused(key=key, error=error):
+                self._refused(key, error, when)
             case control.DigitsSent() | control.Latched():
                 pass
-        self._settle(when)
 
     def _play_done(self, leg_id: str, play_id: str, failed: bool) -> None:
         leg = self._context.leg(leg_id)
@@ -212,15 +223,22 @@ class Switch:
         if call is not None:
             self._connector.play_done(call, play_id, failed)
 
-    def _refused(self, key: str, when: Moment) -> None:
-        """The worker cannot make an object: a leg without media is hung up, a play has failed."""
+    def _refused(self, key: str, error: str, when: Moment) -> None:
+        """The worker cannot make an object: nobody is left without media in silence."""
         leg = self._context.leg(key)
         if leg is not None:
             self._hang_up_leg(leg, "failure", when)
             return
+        call = self._context.call(key)
+        if call is not None:
+            self._ender.recording_done(control.RecordingDone(0, key, (), 0.0, error))
+            return
         for call in self._context.state.calls.values():
             if call.play_id == key:
                 self._connector.play_done(call, key, failed=True)
+                return
+            if bridge_key(call.call_id) == key:
+                self._ender.end_call(call, "failure", "system", when)
                 return
 
     # --- the call port -------------------------------------------------------------------------
@@ -230,7 +248,7 @@ class Switch:
         when = Moment(now, at)
         call = self._context.call(command.call_id)
         if call is not None:
-            self._carry_out(call, command, when)
+            self._isolation.run(call.call_id, when, self._carry_out, call, command, when)
         self._settle(when)
 
     def _carry_out(self, call: CallRecord, command: CallCommand, when: Moment) -> None:
@@ -265,6 +283,8 @@ class Switch:
         if call.connected == command.dial_id:
             dial = call.dial(command.dial_id)
             call = self._connector.part(call, when)
+            # Nobody hung up: the flow parted the two.
+            call = self._context.put_call(replace(call, callee_left=False))
             if dial is not None:
                 self._ender.release_dial(dial, "normal", when)
         self._dialer.cancel(call, command, when)
@@ -283,6 +303,13 @@ class Switch:
         """Take new settings for what begins from now on; running calls keep theirs."""
         self._context.settings = settings
         self._context.router = router
+
+    def release_orphan(self, leg_id: str, now: float, at: datetime) -> None:
+        """End a leg whose call is not known any more."""
+        leg = self._context.leg(leg_id)
+        if leg is not None:
+            when = Moment(now, at)
+            self._isolation.run("", when, self._ender.release, leg, "failure", when)
 
     def stop_accepting(self) -> None:
         """Refuse new calls with 503 from now on; running calls go on."""
@@ -324,7 +351,7 @@ class Switch:
             event = events.popleft()
             call = self._context.call(event.call_id)
             if call is not None and call.direct:
-                self._direct(call, event, when)
+                self._isolation.run(call.call_id, when, self._direct, call, event, when)
             else:
                 # A direct call that is over has no flow: nobody knows it, nobody minds.
                 self._events.append(event)
@@ -355,6 +382,16 @@ class Switch:
             case _:
                 pass
 
+    # --- flaws ---------------------------------------------------------------------------------
+
+    def isolated(
+        self, call_id: str, now: float, at: datetime, deed: Callable[..., object], *arguments: Any
+    ) -> None:
+        """Do something for one call; an exception is logged and counted, and ends it alone."""
+        when = Moment(now, at)
+        self._isolation.run(call_id, when, deed, *arguments)
+        self._settle(when)
+
     # --- time and outputs ------------------------------------------------------------------------
 
     def next_timeout(self) -> float | None:
@@ -368,6 +405,18 @@ class Switch:
         self._ender.handle_timeout(now)
         self._dialer.handle_timeout(when)
         self._settle(when)
+
+    def phones(self) -> Sequence[tuple[str, bool]]:
+        """Return and forget the extensions that came into use or out of it: (number, in use)."""
+        state = self._context.state
+        if not state.touched:
+            return ()
+        touched, state.touched = state.touched, {}
+        return [(extension, extension in state.in_use) for extension in touched]
+
+    def is_in_use(self, extension: str) -> bool:
+        """Return whether a phone is in a call of its own, beside those of queues."""
+        return extension in self._context.state.in_use
 
     def poll(self) -> Sequence[CallEvent]:
         """Return and forget the events for flows."""

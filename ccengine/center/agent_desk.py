@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -25,16 +26,22 @@ class PhoneResult:
 class AgentDesk:
     """Checks who asks, then tells the queue engine.
 
-    ``is_registered`` says whether an extension has a phone: an agent whose phone is not
-    registered is not offered calls.
+    ``is_registered`` says whether an extension has a phone, ``is_in_use`` whether that phone
+    is in a call of its own: an agent without a free phone is not offered calls.
     """
 
     def __init__(
-        self, *, settings: CenterSettings, acd: AcdEngine, is_registered: Callable[[str], bool]
+        self,
+        *,
+        settings: CenterSettings,
+        acd: AcdEngine,
+        is_registered: Callable[[str], bool],
+        is_in_use: Callable[[str], bool],
     ) -> None:
         self.settings = settings
         self._acd = acd
         self._is_registered = is_registered
+        self._is_in_use = is_in_use
 
     def by_phone(
         self,
@@ -73,8 +80,9 @@ class AgentDesk:
 
     def ready_now(self, agent_id: str, now: float, at: datetime) -> None:
         """Make an agent ready whose call with us has ended, unless that changed meanwhile."""
-        if self._acd.agent(agent_id).state in {"NotReady", "WrapUp"}:
-            self._acd.ready(agent_id, now, at)
+        with suppress(AcdError):  # the configuration may have lost the agent in between
+            if self._acd.agent(agent_id).state in {"NotReady", "WrapUp"}:
+                self._acd.ready(agent_id, now, at)
 
     def _claimed(self, agent_id: str, pin: str) -> AgentSettings | None:
         agent = self.settings.agents.get(agent_id)
@@ -114,8 +122,15 @@ class AgentDesk:
                     raise CommandError(
                         f"agent {agent_id} has no default phone", cure="name one with --phone"
                     )
-                registered = self._is_registered(phone)
-                self._acd.sign_in(agent_id, phone, now, at, ready=ready, registered=registered)
+                self._acd.sign_in(
+                    agent_id,
+                    phone,
+                    now,
+                    at,
+                    ready=ready,
+                    registered=self._is_registered(phone),
+                    busy=self._is_in_use(phone),
+                )
             case "sign_out":
                 self._acd.sign_out(agent_id, now, at)
             case "ready":

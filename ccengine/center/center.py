@@ -7,6 +7,7 @@ engine connects an agent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +30,7 @@ from ccengine.ids import IdMaker
 from ccengine.ports import (
     AgentStateSet,
     AnswerCall,
+    CallAnswered,
     CallArrived,
     CallEnded,
     CallEvent,
@@ -50,6 +52,8 @@ from ccengine.ports import (
     StartPlay,
     StopPlay,
 )
+
+_logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 1000
 """More exchanges than this within one input mean that flows talk in a circle."""
@@ -75,6 +79,7 @@ class Center:
         dialplans: DialplanStore,
         prompts: Prompts,
         is_registered: Callable[[str], bool],
+        is_in_use: Callable[[str], bool],
         ids: IdMaker,
         facts: list[Any],
         resolves_customers: bool = False,
@@ -88,7 +93,9 @@ class Center:
         self._ids = ids
         self._sessions = Sessions(facts)
         self._queues = QueueDesk(settings=settings, acd=acd, port=port, sessions=self._sessions)
-        self.agents = AgentDesk(settings=settings, acd=acd, is_registered=is_registered)
+        self.agents = AgentDesk(
+            settings=settings, acd=acd, is_registered=is_registered, is_in_use=is_in_use
+        )
         self._resolves_customers = resolves_customers
         self._outputs: list[CenterOutput] = []
         # What the center tells flows itself, dealt with after the input in hand.
@@ -111,17 +118,21 @@ class Center:
         A call whose version of the dialplan is gone cannot go on and is hung up.
         """
         for session in tuple(self.state.sessions.values()):
-            running = Running()
-            if session.place is not None:
-                running.flow = self._restored(session.place, now)
-            if session.wait_place is not None:
-                running.wait = self._restored(session.wait_place, now)
-            self._sessions.running[session.call_id] = running
-            if session.place is not None and running.flow is None:
-                self._port.command(HangUp(session.call_id, "failure"), now, at)
-            else:
-                self._run(session.call_id, now, at)
+            self._port.isolated(session.call_id, now, at, self._resume_session, session, now, at)
         self._settle(now, at)
+
+    def _resume_session(self, session: SessionRecord, now: float, at: datetime) -> None:
+        running = self._sessions.running[session.call_id] = Running()
+        if session.place is not None:
+            running.flow = self._restored(session.place, now)
+        if session.wait_place is not None:
+            running.wait = self._restored(session.wait_place, now)
+        if session.place is not None and running.flow is None:
+            self._port.command(HangUp(session.call_id, "failure"), now, at)
+        elif session.queue_next:
+            self._port.command(AnswerCall(session.call_id), now, at)
+        else:
+            self._run(session.call_id, now, at)
 
     def _restored(self, place: FlowPlace, now: float) -> Interpreter | None:
         try:
@@ -144,6 +155,8 @@ class Center:
             pass  # a call that never was a flow's, or is over
         elif isinstance(event, CallEnded):
             self._ended(session, now, at)
+        elif isinstance(event, CallAnswered) and session.queue_next:
+            self._answered(session, now, at)
         elif not self._queues.dial_event(session, event, now, at):
             self._tell(session, event, now, at)
         elif isinstance(event, DialEnded | DialFailed):
@@ -153,6 +166,11 @@ class Center:
     def phone_registered(self, phone: str, registered: bool, now: float, at: datetime) -> None:
         """A phone registered, or its last registration is gone."""
         self._acd.phone_registered(phone, registered, now, at)
+        self._settle(now, at)
+
+    def phone_in_use(self, phone: str, in_use: bool, now: float, at: datetime) -> None:
+        """A phone is in a call of its own, or free of it again."""
+        self._acd.phone_busy(phone, in_use, now, at)
         self._settle(now, at)
 
     def customer_resolved(
@@ -207,9 +225,15 @@ class Center:
             self._sessions.keep(session)
             self._run(event.call_id, now, at)
             return
-        self._sessions.keep(session)
+        # The queue's music wants a caller who can hear it.
+        self._sessions.keep(replace(session, queue_next=target.name))
         self._port.command(AnswerCall(event.call_id), now, at)
-        self._enter_queue(session, EnterQueue(event.call_id, target.name), now, at)
+
+    def _answered(self, session: SessionRecord, now: float, at: datetime) -> None:
+        """A call that goes straight into a queue is answered."""
+        queue = session.queue_next
+        session = self._sessions.keep(replace(session, queue_next=""))
+        self._enter_queue(session, EnterQueue(session.call_id, queue), now, at)
 
     def _begin_flow(
         self,
@@ -242,12 +266,12 @@ class Center:
             self._dialplans.release(flow.version)
 
     def _ended(self, session: SessionRecord, now: float, at: datetime) -> None:
-        self._queues.hang_up(session, now, at)
         running = self._sessions.running.get(session.call_id)
+        self._sessions.drop(session.call_id)
+        self._queues.hang_up(session, now, at)
         if running is not None:
             self._release(running.wait)
             self._release(running.flow)
-        self._sessions.drop(session.call_id)
         if session.ready_after:
             self.agents.ready_now(session.ready_after, now, at)
 
@@ -284,12 +308,22 @@ class Center:
             if not outputs and not pending:
                 return
             for output in outputs:
-                self._acd_output(output, now, at)
+                call_id = getattr(output, "entry_id", "")
+                self._port.isolated(call_id, now, at, self._acd_output, output, now, at)
             for event in pending:
                 session = self._sessions.get(event.call_id)
                 if session is not None:
-                    self._tell(session, event, now, at)
-        raise AssertionError("flows and queues talk in a circle")
+                    self._port.isolated(event.call_id, now, at, self._tell, session, event, now, at)
+        self._break_circle(now, at)
+
+    def _break_circle(self, now: float, at: datetime) -> None:
+        """Hang up the calls whose flows and queues never come to rest."""
+        outputs = [*self._acd.poll(), *self._pending]
+        self._pending = []
+        found = {getattr(one, "entry_id", "") or getattr(one, "call_id", "") for one in outputs}
+        _logger.error("flows and queues of calls %s talk in a circle", sorted(found - {""}))
+        for call_id in found - {""}:
+            self._port.command(HangUp(call_id, "failure"), now, at)
 
     def _run(self, call_id: str, now: float, at: datetime) -> None:
         """Carry out the commands of a call's flows."""
@@ -464,15 +498,16 @@ class Center:
     def handle_timeout(self, now: float, at: datetime) -> None:
         """Wake the flows and the queue engine that are due."""
         for call_id in self._sessions.due(now):
-            running = self._sessions.running.get(call_id)
-            if running is None:
-                continue
-            for flow in (running.wait, running.flow):
-                if flow is not None:
-                    flow.handle_timeout(now)
-            self._run(call_id, now, at)
+            self._port.isolated(call_id, now, at, self._wake, call_id, now, at)
         self._acd.handle_timeout(now, at)
         self._settle(now, at)
+
+    def _wake(self, call_id: str, now: float, at: datetime) -> None:
+        running = self._sessions.running.get(call_id)
+        for flow in (running.wait, running.flow) if running is not None else ():
+            if flow is not None:
+                flow.handle_timeout(now)
+        self._run(call_id, now, at)
 
     def poll(self) -> Sequence[CenterOutput]:
         """Return and forget the outputs."""

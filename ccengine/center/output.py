@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ccengine.ports import CallCommand
 
@@ -14,6 +15,11 @@ class CallPort(Protocol):
 
     def command(self, command: CallCommand, now: float, at: datetime) -> None:
         """Carry out one command; unknown or stale ids are ignored."""
+
+    def isolated(
+        self, call_id: str, now: float, at: datetime, deed: Callable[..., object], *arguments: Any
+    ) -> None:
+        """Do something for one call; an exception is logged and ends that call alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ class SessionRecord:
 
     ``place`` is where its flow stands (None for a call that went straight into a queue),
     ``wait_place`` the same for the flow that it hears while waiting.  ``queue`` is set from
-    entering a queue until the result of the stay is known; ``offer_id`` while an agent's
+    entering a queue until the result of the stay is known, ``queue_next`` while a call that
+    goes straight into a queue waits for its answer; ``offer_id`` while an agent's
     phone rings or talks for it.  ``music_play`` names the queue's music.
     ``ready_after`` is the agent who is ready for calls once this one (a feature code) is over.
     """
@@ -25,6 +26,7 @@ class SessionRecord:
     place: FlowPlace | None = None
     wait_place: FlowPlace | None = None
     queue: str = ""
+    queue_next: str = ""
     offer_id: str = ""
     connected: bool = False
     music_play: str = ""

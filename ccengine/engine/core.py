@@ -6,6 +6,7 @@ hands out one batch: the facts to be journalled first, then what leaves the proc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,11 +21,11 @@ from ccengine.center import record as center_record
 from ccengine.center.center import Center, Prompts
 from ccengine.center.output import AgentStateTold, ResolveCustomer
 from ccengine.config.schema import Settings
-from ccengine.errors import CcengineError
 from ccengine.events import AgentChanged, Event, RegistrationChanged
 from ccengine.media import link as media_link
+from ccengine.media.control import BridgeWant, DigitsWant, LegWant, PlayWant, RecordingWant
 from ccengine.media.link import LinkOutput, MediaLink
-from ccengine.ports import FactData
+from ccengine.ports import CallEnded, FactData
 from ccengine.sip import dialog as sip_dialog
 from ccengine.sip import registrar as sip_registrar
 from ccengine.sip.endpoint import SipEndpoint
@@ -41,6 +42,8 @@ FACTS: tuple[type[Any], ...] = (
     *center_record.FACTS,
 )
 """Every fact that the core states; the journal's registry is made of them."""
+
+_logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 10_000
 """More exchanges than this in one drain mean that machines talk in a circle."""
@@ -90,6 +93,8 @@ class Core:
         self._facts = facts
         self._domain = domain
         self._registered: set[str] = set()
+        self.quarantined: set[str] = set()
+        self.flaws = 0
         self._appliers: dict[type[Any], Callable[[Any], None]] = {}
         for classes, apply in (
             (sip_dialog.FACTS, machines.sip.apply),
@@ -104,11 +109,22 @@ class Core:
     # --- replay --------------------------------------------------------------------------------
 
     def apply(self, fact: object) -> bool:
-        """Apply one fact of the journal; return whether a machine knows its kind."""
+        """Apply one fact of the journal; return whether a machine knows its kind.
+
+        A fact that cannot be applied quarantines its stream: what follows of it is passed
+        over, everything else is replayed.
+        """
         apply = self._appliers.get(type(fact))
         if apply is None:
             return False
-        apply(fact)
+        stream = getattr(fact, "stream", "")
+        if stream in self.quarantined:
+            return True
+        try:
+            apply(fact)
+        except Exception:
+            _logger.exception("fact %s of %s cannot be applied: quarantined", type(fact), stream)
+            self.quarantined.add(stream)
         return True
 
     def resume(self, now: float, at: datetime, boot_id: str) -> None:
@@ -122,32 +138,68 @@ class Core:
         machines.media.resume(now)
         machines.switch.resume(now, at)
         machines.acd.resume(now, at, boot_id)
+        for agent in machines.acd.agents():
+            in_use = machines.switch.is_in_use(agent.phone)
+            machines.center.phone_in_use(agent.phone, in_use, now, at)
         machines.center.resume(now, at)
+        self._end_orphans(now, at)
+
+    def _end_orphans(self, now: float, at: datetime) -> None:
+        """Take away what belongs to no call: facts of it were unreadable or quarantined."""
+        machines = self.machines
+        state = machines.switch.state
+        for call_id in tuple(machines.center.state.sessions):
+            if call_id not in state.calls:
+                machines.center.receive(CallEnded(call_id, "failure", "system"), now, at)
+        for leg in tuple(state.legs.values()):
+            if leg.call_id not in state.calls:
+                machines.switch.release_orphan(leg.leg_id, now, at)
+        for record in machines.sip.dialogs:
+            if record.session not in state.legs and record.state != "ending":
+                machines.sip.bye(record.session, now)
+        for want in machines.media.wants():
+            known = state.legs if isinstance(want, LegWant | PlayWant | DigitsWant) else state.calls
+            owner = want.leg if isinstance(want, PlayWant | DigitsWant) else want.key
+            if isinstance(want, BridgeWant | RecordingWant):
+                owner = want.unit
+            if owner not in known:
+                machines.media.drop(want.key)
 
     # --- inputs --------------------------------------------------------------------------------
 
     def sip_message(self, data: bytes, flow: Flow, now: float) -> None:
         """Take a datagram, or one message of a stream."""
-        self.machines.sip.receive(data, flow, now)
+        self._guarded(self.machines.sip.receive, data, flow, now)
+
+    def _guarded(self, deed: Callable[..., object], *arguments: Any) -> None:
+        """Do something that belongs to no call we know: a flaw in it is logged and counted."""
+        try:
+            deed(*arguments)
+        except Exception:
+            self.flaws += 1
+            _logger.exception("a flaw of ours; what was in hand is dropped")
 
     def flow_failed(self, flow: Flow, now: float) -> None:
         """Hear that a connection is gone or that a datagram came back."""
-        self.machines.sip.flow_failed(flow, now)
+        self._guarded(self.machines.sip.flow_failed, flow, now)
         if flow.connection:
             self.machines.registrar.flow_closed(flow)
 
     def media_packet(self, worker: str, data: bytes, now: float, at: datetime) -> None:
         """Take a packet of a media worker."""
+        self._guarded(self._media_packet, worker, data, now, at)
+
+    def _media_packet(self, worker: str, data: bytes, now: float, at: datetime) -> None:
         for event in self.machines.media.receive(worker, data):
             self.machines.switch.media_event(event, now, at)
 
     def handle_timeout(self, now: float, at: datetime) -> None:
         """Let every machine do what is due."""
         machines = self.machines
-        machines.sip.handle_timeout(now)
-        machines.registrar.handle_timeout(now)
-        machines.switch.handle_timeout(now, at)
-        machines.center.handle_timeout(now, at)
+        self._guarded(machines.sip.handle_timeout, now)
+        self._guarded(machines.registrar.handle_timeout, now)
+        self._guarded(machines.switch.handle_timeout, now, at)
+        self._guarded(machines.center.handle_timeout, now, at)
 
     def next_timeout(self) -> float | None:
         """Return when the first machine wants to be woken."""
@@ -177,19 +229,26 @@ class Core:
             outputs = machines.sip.poll()
             events = machines.switch.poll()
             changes = machines.registrar.poll()
-            if not outputs and not events and not changes:
+            phones = machines.switch.phones()
+            if not (outputs or events or changes or phones):
                 break
             for output in outputs:
                 if isinstance(output, Transmit):
                     batch.transmits.append(output)
                 else:
                     machines.switch.sip_output(output, now, at)
+            for phone, in_use in phones:
+                self._guarded(machines.center.phone_in_use, phone, in_use, now, at)
             for event in events:
-                machines.center.receive(event, now, at)
+                machines.switch.isolated(
+                    event.call_id, now, at, machines.center.receive, event, now, at
+                )
             for change in changes:
-                self._bindings_changed(change, batch, now, at)
+                self._guarded(self._bindings_changed, change, batch, now, at)
         else:
-            raise CcengineError("the machines of signalling talk in a circle")
+            # What is left over is dealt with in the next drain: nobody else must wait for it.
+            self.flaws += 1
+            _logger.error("the machines of signalling talk in a circle")
         for told in machines.center.poll():
             if isinstance(told, AgentStateTold):
                 batch.events.append(AgentChanged(told.agent_id, told.at, told.state, told.reason))

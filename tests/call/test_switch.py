@@ -479,15 +479,23 @@ class TestReplay:
         assert len(successor.cdrs(CdrCall)) == 1
         successor.assert_nothing_left()
 
-    def test_a_ringing_phone_is_written_off_and_told_after_a_takeover(self, office, make_office):
-        caller, _ = office.registered("1001"), office.registered("1002")
+    def test_a_dial_that_was_ringing_is_forgotten_and_can_be_said_again(self, office, make_office):
+        caller, callee = office.registered("1001"), office.registered("1002")
         _, call_id = arrive(office, caller)
         office.command(AnswerCall(call_id))
-        office.command(StartDial(call_id, "d1", DialTarget("extension", "1002"), 20))
+        start = StartDial(call_id, "d1", DialTarget("extension", "1002"), 20)
+        office.command(start)
         successor = self.replayed(office, make_office)
-        successor.clock = office.clock
+        successor.clock, successor.phones = office.clock, office.phones
+        successor.worker, successor.workers = office.worker, office.workers
         successor.exchange.switch.resume(office.now, office.clock.at())
+        successor.exchange.media.attach("m0", 2)
         successor.settle()
-        (event,) = successor.take_events()
-        assert isinstance(event, DialFailed)
-        assert event.dial_id == "d1"
+        assert successor.take_events() == []
+        successor.command(start)
+        assert successor.take_events() == [DialRinging(call_id, "d1")]
+        callee.answer(successor.now)
+        successor.settle()
+        assert successor.take_events() == [DialAnswered(call_id, "d1")]
+        successor.command(start)
+        assert successor.take_events() == [DialAnswered(call_id, "d1")], "said once more"
