@@ -92,16 +92,24 @@ def raise_file_limit() -> int:
     return hard
 
 
+def make_folder(folder: Path, key: str) -> None:
+    """Make a folder that the configuration names by ``key``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CcengineError(f"{folder}: {error.strerror}", cure=f"correct {key}") from error
+
+
 def run(config: Config) -> NoReturn:
     """Become the keeper; returns never, raises :class:`CcengineError` when it cannot begin."""
     folder = config.settings.run.folder
     preflight(config)
+    spec = folder / "keeper.json"
+    make_folder(folder, "run.folder")
+    make_folder(config.settings.journal.folder, "journal.folder")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        config.settings.journal.folder.mkdir(parents=True, exist_ok=True)
-        spec = folder / "keeper.json"
         spec.write_text(json.dumps(keeper_spec(config), indent=1), encoding="utf-8")
     except OSError as error:
-        raise CcengineError(f"{folder}: {error.strerror}", cure="correct run.folder") from error
+        raise CcengineError(f"{spec}: {error.strerror}", cure="correct run.folder") from error
     raise_file_limit()
     os.execv(sys.executable, [sys.executable, "-m", "ccengine.keeper.main", str(spec)])  # noqa: S606
