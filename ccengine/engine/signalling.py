@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import math
 import secrets
 import signal
 import socket
@@ -47,6 +48,8 @@ from ccengine.sip.flow import Flow
 
 HEARTBEAT_S = 0.5
 DEPOSIT = "sip/"
+TIMER_GRID_S = 0.01
+"""Timers fire on this grid: at hundreds of calls a second many share one turn of the loop."""
 BYE_LIMIT_S = 3.0
 """How long the last BYEs and counts may take once everything has been hung up."""
 
@@ -139,6 +142,7 @@ class Signalling:
             database_url=settings.store.url,
         )
         await self.hooks.start()
+        self._tells_ends = self.hooks.has("call_ended")
         self.net = NetLayer(
             net_settings(self.config),
             self._on_message,
@@ -316,9 +320,10 @@ class Signalling:
             self.net.send(transmit.data, transmit.flow)
         for question in batch.customers:
             self._spawn(self._resolve(question))
-        for event in batch.events:
-            if isinstance(event, CallFinished):
-                self._spawn(self._call_ended(event))
+        if self._tells_ends:
+            for event in batch.events:
+                if isinstance(event, CallFinished):
+                    self._spawn(self._call_ended(event))
         for listener in self.listeners:
             listener(batch)
         self._arm(now)
@@ -344,13 +349,17 @@ class Signalling:
 
     def _arm(self, now: float) -> None:
         due = self.core.next_timeout()
-        if due is None or due == self._armed_for:
+        if due is None:
+            return
+        due = math.ceil(max(due, now) / TIMER_GRID_S) * TIMER_GRID_S
+        if due == self._armed_for:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._armed_for = due
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(0.0, due - now), self._on_time)
+        # Whole milliseconds, rounded up: the loop would round and wake up before its time.
+        self._timer = loop.call_later(math.ceil((due - now) * 1000) / 1000, self._on_time)
 
     # --- plugins -------------------------------------------------------------------------------
 

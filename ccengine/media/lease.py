@@ -40,7 +40,7 @@ class PortLeases:
         port_min: int,
         port_max: int,
         *,
-        ahead: int = 64,
+        ahead: int = 256,
         quarantine_s: float = 5.0,
         on_bind: OnBind | None = None,
     ) -> None:
@@ -68,11 +68,14 @@ class PortLeases:
         return len(self._free)
 
     def refill(self, now: float, batch: int = 4) -> tuple[int, ...]:
-        """Bind up to ``batch`` pairs where free ones are short; return ports newly free."""
+        """Bind some pairs where free ones are short; return ports newly free.
+
+        ``batch`` pairs, more when a burst of calls has taken most: a sixteenth of what lacks.
+        """
         while self._resting and self._resting[0][0] <= now:
             self._ports.append(self._resting.popleft()[1])
         if len(self._free) < self._ahead and now >= self._retry_at:
-            self._bind(now, batch)
+            self._bind(now, max(batch, (self._ahead - len(self._free)) // 16))
         new, self._new = tuple(self._new), []
         return new
 

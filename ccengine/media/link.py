@@ -57,6 +57,8 @@ class WantSet:
     """An object is wanted of a worker, in place of whatever its key stood for before."""
 
     FACT: ClassVar[tuple[str, int]] = ("media_want_set", 1)
+    COALESCE: ClassVar[bool] = True
+
     worker: str
     object: Want
 
@@ -85,6 +87,8 @@ class EventsTaken:
     """The events of a worker process up to ``seq`` have been handed on, never again."""
 
     FACT: ClassVar[tuple[str, int]] = ("media_events_taken", 1)
+    COALESCE: ClassVar[bool] = True
+
     worker: str
     pid: int
     seq: int
@@ -131,6 +135,7 @@ class _Worker:
     greeted: bool = False
     listed: bool = False
     free: deque[int] = field(default_factory=deque)
+    known: set[int] = field(default_factory=set)  # the same ports, to be looked up
     have: dict[str, int] = field(default_factory=dict)
     load: Load | None = None
     legs: int = 0
@@ -239,6 +244,7 @@ class MediaLink:
                 cure="widen media.ports or end calls",
             )
         port = worker.free.popleft()
+        worker.known.discard(port)
         self._leases[port] = (worker.name, unit)
         worker.leased += 1
         # The lease itself keeps the unit on its worker until it is used or given back.
@@ -264,6 +270,7 @@ class MediaLink:
         worker = self._worker(name)
         worker.leased -= 1
         worker.free.append(port)
+        worker.known.add(port)
         if unit not in self._unit_objects and unit not in {u for _, u in self._leases.values()}:
             self._unit_workers.pop(unit, None)
 
@@ -370,6 +377,7 @@ class MediaLink:
         state.greeted = state.listed = False
         state.attached_pid = 0
         state.free.clear()
+        state.known.clear()
         state.have.clear()
         state.queue.clear()
         state.load = None
@@ -427,10 +435,10 @@ class MediaLink:
         state.have.clear()
 
     def _add_ports(self, state: _Worker, ports: Iterable[int]) -> None:
-        known = set(state.free)
         for port in ports:
-            if port not in known and port not in self._leases and port not in self._used:
+            if not (port in state.known or port in self._leases or port in self._used):
                 state.free.append(port)
+                state.known.add(port)
 
     def _event(self, state: _Worker, event: WorkerEvent) -> tuple[WorkerEvent, ...]:
         pid = state.attached_pid

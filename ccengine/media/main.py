@@ -28,7 +28,7 @@ def parse_arguments(arguments: list[str]) -> WorkerSettings:
     parser.add_argument("--socket", required=True, type=Path, help="path of its control socket")
     parser.add_argument("--ports", default="20000-29999", help="range of RTP ports, LOW-HIGH")
     parser.add_argument("--bind", default="127.0.0.1", help="address that RTP is bound to")
-    parser.add_argument("--leases", type=int, default=64, help="port pairs bound ahead")
+    parser.add_argument("--leases", type=int, default=256, help="port pairs bound ahead")
     parser.add_argument("--quarantine-s", type=float, default=5.0, help="rest of a used port")
     parser.add_argument("--orphan-limit-s", type=float, default=3600.0, help="life without control")
     parser.add_argument("--rtcp-interval-s", type=float, default=5.0, help="between two reports")

@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 _READS: Final = 4
 _PAGE: Final = 500
 _MAX_STRANGERS: Final = 8
+_BACKLOG: Final = 32
 # Events that nobody fetches: hours of keys and hang-ups, not a leak.
 _MAX_EVENTS: Final = 200_000
 
@@ -211,8 +212,8 @@ class Session:
             self._send(Leases(ports))
 
     def report(self, load: Load) -> None:
-        """Send a load report, unless others are waiting already."""
-        if self._peer is not None and not self._outbox:
+        """Send a load report, unless the socket does not keep up."""
+        if self._peer is not None and len(self._outbox) < _BACKLOG:
             self._send(load)
 
     def _send(self, message: FromWorker) -> None:

@@ -25,7 +25,7 @@ class WorkerSettings:
     bind: str = "127.0.0.1"
     port_min: int = 20000
     port_max: int = 29999
-    leases_ahead: int = 64
+    leases_ahead: int = 256
     quarantine_s: float = 5.0
     orphan_limit_s: float = 3600.0
     rtcp_interval_s: float = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from ccengine.errors import SdpError
@@ -57,11 +58,16 @@ def remote_address(description: SessionDescription, section: MediaSection) -> st
     connection = description.connection_of(section)
     if connection is None:
         raise SdpError("no c= line says where the peer wants its audio")
+    return _unicast(connection.host)
+
+
+@lru_cache(maxsize=1024)
+def _unicast(host: str) -> str:
     try:
-        address = ip_address(connection.host)
+        address = ip_address(host)
     except ValueError:
         raise SdpError(
-            f"c= names {connection.host[:80]!r}", cure="the peer must write a numeric address"
+            f"c= names {host[:80]!r}", cure="the peer must write a numeric address"
         ) from None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped

@@ -14,6 +14,7 @@ early dialog of a fork starts from the same offer.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from ccengine.errors import SdpError
@@ -267,15 +268,24 @@ def _refused(section: MediaSection) -> MediaSection:
 
 
 def _audio(local: LocalMedia, codecs: tuple[CodecOffer, ...], direction: str) -> MediaSection:
+    formats, attributes = _written(codecs, local.ptime_ms, direction)
+    return MediaSection("audio", local.port, "RTP/AVP", formats, attributes=attributes)
+
+
+# We describe ourselves with the same few words in every call.
+@lru_cache(maxsize=256)
+def _written(
+    codecs: tuple[CodecOffer, ...], ptime_ms: int, direction: str
+) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
+    """Return formats and attributes of our audio."""
     attributes: list[Attribute] = []
     for codec in codecs:
         attributes.append(("rtpmap", f"{codec.payload_type} {codec.rtpmap}"))
         if codec.fmtp:
             attributes.append(("fmtp", f"{codec.payload_type} {codec.fmtp}"))
-    attributes.append(("ptime", str(local.ptime_ms)))
+    attributes.append(("ptime", str(ptime_ms)))
     attributes.append((direction, None))
-    formats = tuple(str(codec.payload_type) for codec in codecs)
-    return MediaSection("audio", local.port, "RTP/AVP", formats, attributes=tuple(attributes))
+    return tuple(str(codec.payload_type) for codec in codecs), tuple(attributes)
 
 
 def _no_audio(plan: MediaPlan) -> MediaPlan:

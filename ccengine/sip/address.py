@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ccengine.errors import SipParseError
 from ccengine.sip.grammar import (
@@ -18,6 +19,8 @@ from ccengine.sip.grammar import (
 )
 from ccengine.sip.uri import SipUri
 
+_CACHED_LENGTH = 256
+_CACHE_SIZE = 4096
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+(?: [A-Za-z0-9\-.!%*_+`'~]+)*")
 
 
@@ -35,33 +38,8 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Return the address that ``text`` spells; raises SipParseError (400)."""
-        text = text.strip(" \t")
-        name = ""
-        if text[:1] == '"':
-            end = closing_quote(text)
-            if end < 0:
-                raise SipParseError(f"quotes are not balanced: {text[:60]!r}")
-            name = unquote(text[: end + 1])
-            text = text[end + 1 :].lstrip(" \t")
-            if text[:1] != "<":
-                raise SipParseError(f"no <URI> after the display name: {text[:60]!r}")
-            left = 0
-        else:
-            left = text.find("<")
-            if left < 0:
-                return _parse_bare(text)
-            if left:
-                name = text[:left].rstrip(" \t")
-        right = text.find(">", left)
-        if right < 0:
-            raise SipParseError(f"a < is not closed: {text[:60]!r}")
-        tail = text[right + 1 :]
-        if tail:
-            tail = tail.lstrip(" \t")
-            if tail[:1] not in {";", ""}:
-                raise SipParseError(f"no ; before parameters: {tail[:60]!r}")
-            return cls(SipUri.parse(text[left + 1 : right].strip(" \t")), name, parse_params(tail))
-        return cls(SipUri.parse(text[left + 1 : right].strip(" \t")), name)
+        # From and To come again with every message of a dialog.
+        return _read_cached(text) if len(text) <= _CACHED_LENGTH else _read(text)
 
     @property
     def tag(self) -> str:
@@ -88,6 +66,36 @@ class Address:
         return f"{name} <{self.uri}>{format_params(self.params)}"
 
 
+def _read(text: str) -> Address:
+    text = text.strip(" \t")
+    name = ""
+    if text[:1] == '"':
+        end = closing_quote(text)
+        if end < 0:
+            raise SipParseError(f"quotes are not balanced: {text[:60]!r}")
+        name = unquote(text[: end + 1])
+        text = text[end + 1 :].lstrip(" \t")
+        if text[:1] != "<":
+            raise SipParseError(f"no <URI> after the display name: {text[:60]!r}")
+        left = 0
+    else:
+        left = text.find("<")
+        if left < 0:
+            return _parse_bare(text)
+        if left:
+            name = text[:left].rstrip(" \t")
+    right = text.find(">", left)
+    if right < 0:
+        raise SipParseError(f"a < is not closed: {text[:60]!r}")
+    tail = text[right + 1 :]
+    if tail:
+        tail = tail.lstrip(" \t")
+        if tail[:1] not in {";", ""}:
+            raise SipParseError(f"no ; before parameters: {tail[:60]!r}")
+        return Address(SipUri.parse(text[left + 1 : right].strip(" \t")), name, parse_params(tail))
+    return Address(SipUri.parse(text[left + 1 : right].strip(" \t")), name)
+
+
 def _parse_bare(text: str) -> Address:
     """Read the form without brackets: what follows the first ``;`` belongs to the header."""
     uri, semicolon, tail = text.partition(";")
@@ -96,3 +104,6 @@ def _parse_bare(text: str) -> Address:
     if "?" in uri or "," in uri:
         raise SipParseError(f"a URI with ? or , needs brackets: {text[:60]!r}")
     return Address(SipUri.parse(uri.rstrip(" \t")), "", parse_params(tail) if semicolon else ())
+
+
+_read_cached = lru_cache(maxsize=_CACHE_SIZE)(_read)

@@ -54,6 +54,7 @@ class DialogSet:
     """A dialog is as ``record`` says."""
 
     FACT: ClassVar[tuple[str, int]] = ("sip.dialog_set", 1)
+    COALESCE: ClassVar[bool] = True
 
     record: DialogRecord
 
