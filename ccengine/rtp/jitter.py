@@ -20,8 +20,10 @@ _NEVER = -(1 << 30)
 _LATE_IN_A_ROW = 3
 # A source whose clock is fast, or ours slow, may run this far ahead of the fixed delay.
 _SLACK_BLOCKS = 8
-# After a start, packets that come sooner than the first one did shorten the buffer for so long.
+# For so long after a start, so many packets in a row that all come sooner than the first one
+# did tell that the first one had waited somewhere.
 _SETTLE_BLOCKS = 50
+_EARLY_IN_A_ROW = 8
 
 Index = NDArray[np.intp]
 
@@ -30,9 +32,9 @@ class JitterBuffer:
     """Rows of streams with one byte a sample, each played ``delay_ms`` after its arrival.
 
     A row is started by its first packet and is from then on read at the pace of
-    :meth:`get`.  The first packet may have waited for us or for its sender, so within half a
-    second of the start a packet that comes sooner moves the play point forward to its own
-    delay; afterwards nothing does.  Late packets are dropped and counted; three of them in a
+    :meth:`get`.  The first packet may have waited for its sender or for us: when the packets
+    that follow it within half a second all come sooner, the play point moves forward, so that
+    ``delay_ms`` holds for them.  Late packets are dropped and counted; three of them in a
     row, or one that is too early for the ring, start the row afresh where the source is now.
     """
 
@@ -48,6 +50,8 @@ class JitterBuffer:
         self._ref_block = np.zeros(capacity, np.int64)
         self._ref_timestamp = np.zeros(capacity, np.uint32)
         self._settles = np.zeros(capacity, np.int64)
+        self._early_run = np.zeros(capacity, np.int16)
+        self._early_by = np.zeros(capacity, np.int64)
         self._started = np.zeros(capacity, np.bool_)
         self._late_run = np.zeros(capacity, np.int16)
         self.late = np.zeros(capacity, np.int64)
@@ -75,6 +79,8 @@ class JitterBuffer:
             "_ref_block",
             "_ref_timestamp",
             "_settles",
+            "_early_run",
+            "_early_by",
             "_started",
             "_late_run",
             "late",
@@ -139,13 +145,21 @@ class JitterBuffer:
         self._ref_timestamp[rows] = timestamps
         self._ref_block[rows] = block
         self._settles[rows] = self._play[rows] + _SETTLE_BLOCKS
+        self._early_run[rows] = 0
 
     def _settle(self, rows: Index, block: NDArray[np.int64]) -> None:
-        """Move the play point forward in young rows whose packet came sooner than the first."""
-        play = self._play[rows]
-        early = (block - play > self.delay) & (play < self._settles[rows])
-        if early.any():
-            self._play[rows[early]] = block[early] - self.delay
+        """Move the play point of young rows forward when packets keep coming early."""
+        young = self._play[rows] < self._settles[rows]
+        if not young.any():
+            return
+        rows, block = rows[young], block[young]
+        ahead = block - self._play[rows] - self.delay
+        run = np.where(ahead > 0, self._early_run[rows] + 1, 0)
+        by = np.where(run > 1, np.minimum(self._early_by[rows], ahead), ahead)
+        over = run >= _EARLY_IN_A_ROW
+        self._play[rows[over]] += by[over]
+        self._early_run[rows] = np.where(over, 0, run)
+        self._early_by[rows] = by
 
     def _store(
         self, rows: Index, block: NDArray[np.int64], payload: NDArray[np.uint8], count: int

@@ -141,3 +141,30 @@ def test_rows_are_independent_and_move_with_their_state():
     assert (out == 9).all()
     assert buffer.depth(0) == 2
     assert buffer.depth(3) == 0
+
+
+@pytest.mark.parametrize("waiting", [2, 4, 5])
+def test_packets_that_waited_at_the_start_delay_nothing_for_long(waiting):
+    """A phone talks before its leg is there: what had waited comes at once, then all is even."""
+    line = Line()
+    for number in range(waiting):
+        line.put(number)
+    line.get()
+    for number in range(waiting, 100):
+        line.put(number)
+        line.get()
+    assert line.heard[-1] == 97  # 40 ms behind the last one, as ever
+    assert line.heard[20:] == list(range(line.heard[20], 98))
+    assert line.buffer.late[2] == line.buffer.resyncs[2] == 0
+
+
+def test_early_packets_later_on_move_nothing():
+    line = Line()
+    for number in range(60):
+        line.put(number)
+        line.get()
+    line.put(60)
+    for number in range(61, 90):  # the source's clock has gained a frame
+        line.put(number)
+        line.get()
+    assert [line.heard[-1], None in line.heard[2:]] == [86, False]
