@@ -26,7 +26,6 @@ from ccengine.journal.frame import FrameEncoder
 from ccengine.journal.registry import Registry
 from ccengine.media.control import PlayWant
 from ccengine.sip.flow import Flow
-from ccengine.testing.phone import PaperPhone
 from ccengine.testing.rig import SERVER, Rig
 from ccengine.testing.worker import PaperWorker
 

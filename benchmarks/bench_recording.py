@@ -134,12 +134,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--calls", type=int, nargs="*", default=[500, 1000])
     parser.add_argument("--folder", default=None, help="on the disk to be measured")
+    parser.add_argument("--long", action="store_true", help="three times as long")
     arguments = parser.parse_args()
+    seconds = arguments.seconds * (3 if arguments.long else 1)
     for calls in arguments.calls:
         for mode in ("none", "process", "thread"):
             folder = tempfile.mkdtemp(prefix="bench-recording-", dir=arguments.folder)
             try:
-                measure(calls, mode, arguments.seconds, folder)
+                measure(calls, mode, seconds, folder)
             finally:
                 shutil.rmtree(folder)
     return 0

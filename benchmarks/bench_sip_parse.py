@@ -5,6 +5,7 @@ Prints one JSON object a line: ``{"bench", "metric", "value", "unit", "params"}`
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import timeit
@@ -126,6 +127,9 @@ def value_types() -> Iterator[tuple[str, float]]:
 
 def main() -> None:
     """Print all metrics."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--long", action="store_true", help="changes nothing: this is short")
+    parser.parse_args()
     metrics = [
         ("parse_invite_us", parse_invite_us()),
         ("validate_invite_us", validate_invite_us()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import sys
@@ -41,6 +42,7 @@ def bench_configuration() -> dict[str, Any]:
         },
         "numbers": {"2xxx": {"extension": True}, "3xxx": {"extension": True}, "4900": "queued"},
         "plugins": {"customers": None},
+        "recording": {"mode": "off"},
         "log": {"level": "warning"},
     }
 
@@ -59,9 +61,7 @@ class BenchEngine(RunningEngine):
     """The whole engine, with every process on one core unless there is only one."""
 
     def __init__(self, folder: Path, changes: Mapping[str, Any]) -> None:
-        super().__init__(folder, changes)
-        trusted = {"sip": {"trusted": ["127.0.0.0/8"]}}
-        self._changes = {**changes, **trusted}
+        super().__init__(folder, {**changes, "sip": {"trusted": ["127.0.0.0/8"]}})
 
     def start(self) -> None:
         """Start on the engine's core; this process moves to the other one."""
@@ -75,10 +75,16 @@ class BenchEngine(RunningEngine):
     def write_configuration(self) -> None:
         """Write the configuration, with the flow of this benchmark in its dialplan."""
         super().write_configuration()
-        text = self.configuration.read_text(encoding="utf-8")
-        flow = str(SCENARIOS / "queued.yaml")
-        marked = text.replace('"dialplan": [', f'"dialplan": [\n  "{flow}",', 1)
-        self.configuration.write_text(marked, encoding="utf-8")
+        data = json.loads(self.configuration.read_text(encoding="utf-8"))
+        data["dialplan"].append(str(SCENARIOS / "queued.yaml"))
+        self.configuration.write_text(json.dumps(data, indent=1), encoding="utf-8")
+
+    def record(self, mode: str) -> None:
+        """Switch recording to a mode while the engine runs on."""
+        data = json.loads(self.configuration.read_text(encoding="utf-8"))
+        data["recording"]["mode"] = mode
+        self.configuration.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        self.ask("reload")
 
     @contextlib.contextmanager
     def cost(self, count: int) -> Iterator[dict[str, float]]:
@@ -113,7 +119,7 @@ def register(sock: socket.socket, number: str) -> None:
     """Register an extension for an hour with the address of a connected socket."""
     host, port = sock.getsockname()[:2]
     uri = "sip:{}:{}".format(*sock.getpeername()[:2])
-    credentials = ""
+    credentials, status = "", 0
     for cseq in (1, 2):
         sock.send(
             f"REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{number}{cseq}"
@@ -124,12 +130,13 @@ def register(sock: socket.socket, number: str) -> None:
         )
         response = parse_message(sock.recv(4096))
         assert isinstance(response, SipResponse)
-        if response.status == 200:
+        status = response.status
+        if status == 200:
             return
         name, challenges = challenges_of(response)
         made = authorization(challenges, "REGISTER", uri, number, password(number), cnonce="b")
         credentials = f"{name}: {made}\r\n"
-    raise RuntimeError(f"{number} cannot register: {response.status} {response.reason}")
+    raise RuntimeError(f"{number} cannot register: {status}")
 
 
 def uas(
