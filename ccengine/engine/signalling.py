@@ -256,9 +256,8 @@ class Signalling:
         if self._keeper is None:
             return
         for word in self._keeper.receive():
-            if word == "stop":
-                self.stop()
-            elif word == "lost":
+            # "stop" comes beside SIGTERM: heeding both would be asking twice, which hurries.
+            if word == "lost":
                 _log.warning("the keeper is gone; running on without it")
                 self._lose_keeper()
                 return

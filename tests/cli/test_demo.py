@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ccengine.cli.demo.folder import prepare_folder
+from ccengine.cli.demo.process import EngineProcess
+from ccengine.config.loader import load_config
+from ccengine.phone import Answer, FarmSettings, PhoneFarm
 from ccengine.store.query import Records
 from ccengine.testing.waiting import free_sip_port, wait_until
 
@@ -123,4 +128,37 @@ def test_a_second_demo_and_a_taken_port_are_refused_in_one_line(folder: Path, po
         demo.send_signal(signal.SIGTERM)
         demo.stdout.read()
     assert demo.returncode == 0
+    assert_nothing_left(folder, port)
+
+
+@pytest.mark.e2e
+async def test_stop_lets_a_call_in_progress_end(folder: Path, port: int) -> None:
+    """``ccengine stop`` takes no new calls; the conversation goes on until somebody hangs up."""
+    config = prepare_folder(folder, port, 1)
+    engine = EngineProcess(load_config(config))
+    engine.start()
+    try:
+        await asyncio.to_thread(engine.wait_ready)
+        settings = FarmSettings(("127.0.0.1", port), "ccengine", user_agent="test")
+        async with PhoneFarm(settings) as farm:
+            friend = farm.phone("1001", "demo1001", behaviour=Answer())
+            await friend.register()
+            call = await farm.phone("1006", "demo1006").dial("1001").answered()
+            stop = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "ccengine", "stop", "-c", str(config),
+                stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            assert stop.stdout is not None
+            await stop.stdout.readline()
+            await call.hears(40)  # most of a second later it is still there
+            assert call.state == "established"
+            call.hang_up()
+            assert b"stopped" in (await stop.communicate())[0]
+            assert stop.returncode == 0
+        records = Records(f"sqlite:///{folder / 'var' / 'ccengine.db'}")
+        (record,) = records.recent_calls()
+        records.close()
+        assert (record.cause, record.ended_by) == ("normal", "caller")
+    finally:
+        engine.stop()
     assert_nothing_left(folder, port)
