@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from ccengine.acd.transition import PHONE_IN_USE, PHONE_UNREGISTERED, target_of
 from ccengine.clock import Moment
 from ccengine.errors import AcdError
 from ccengine.ids import IdMaker
+from ccengine.revision import replace
 
 _MAX_REQUIREMENTS = 32
 
@@ -348,11 +348,16 @@ class AcdEngine(AcdQueries):
         """Change the state by one fact: the only mutator."""
         self._ledger.board.apply(fact)
 
-    def resume(self, now: float, at: datetime, boot_id: str) -> None:
-        """After a replay: re-arm deadlines, withdraw offers that were in flight, offer again."""
+    def resume(
+        self, now: float, at: datetime, boot_id: str, alive: Collection[str] = frozenset()
+    ) -> None:
+        """After a replay: re-arm deadlines, withdraw offers that were in flight, offer again.
+
+        Offers named in ``alive`` go on: their phones still ring for us.
+        """
         self._ledger.begin(now, at)
         self._ledger.boot_id = boot_id
-        recover(self._ledger, self._offering)
+        recover(self._ledger, self._offering, alive)
         self._offering.match()
 
     def next_timeout(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from ccengine.acd.settings import AcdSettings
 from ccengine.acd.transition import PHONE_IN_USE, PHONE_UNREGISTERED, Trigger, target_of
 from ccengine.clock import Moment
 from ccengine.errors import AcdError
+from ccengine.revision import replace
 
 _EPOCH = Moment(0.0, datetime.fromisoformat("1970-01-01T00:00:00+00:00"))
 

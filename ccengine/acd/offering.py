@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ccengine.acd.ledger import Ledger
 from ccengine.acd.output import Connect, OfferCall, WithdrawOffer
 from ccengine.acd.record import AgentRecord, EntryRecord, Offer, Requirement, Tried
 from ccengine.clock import Moment
 from ccengine.ids import IdMaker
+from ccengine.revision import replace
 
 OFFER_FAILED = "offer_failed"
 """Reason of ``NotReady`` for the short rest after a failure that was not the agent's."""

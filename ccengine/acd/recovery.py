@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from ccengine.acd.ledger import Ledger
@@ -10,12 +11,12 @@ from ccengine.acd.record import AgentRecord, EntryRecord, Offer
 from ccengine.clock import Moment
 
 
-def recover(ledger: Ledger, offering: Offering) -> None:
+def recover(ledger: Ledger, offering: Offering, alive: Collection[str] = frozenset()) -> None:
     """Make the replayed state whole: clocks, pairs of agent and entry, offers in flight.
 
-    A leg that was ringing is withdrawn and its caller offered again from the same place;
-    conversations go on.  Streams that were quarantined leave pairs of which one half is
-    missing: those agents become free instead of staying reserved for ever.
+    An offer goes on when it is ``alive``, else it is withdrawn and its caller offered again
+    from the same place; conversations go on.  Streams that were quarantined leave pairs of
+    which one half is missing: those agents become free instead of staying reserved for ever.
     """
     for agent in list(ledger.board.agents.values()):
         if agent.boot_id != ledger.boot_id:
@@ -24,7 +25,8 @@ def recover(ledger: Ledger, offering: Offering) -> None:
         if entry.boot_id != ledger.boot_id:
             ledger.put_entry(_entry_on_clock(entry, ledger.moment, ledger.boot_id))
     for entry in list(ledger.board.entries.values()):
-        _mend_entry(ledger, offering, entry)
+        if entry.offer is None or entry.offer.offer_id not in alive:
+            _mend_entry(ledger, offering, entry)
     for agent in list(ledger.board.agents.values()):
         _mend_agent(ledger, agent)
     ledger.seeking.extend(entry.entry_id for entry in ledger.board.waiting())

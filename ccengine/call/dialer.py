@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
 from heapq import heapify, heappop, heappush
 
 from ccengine.call.cause import cause_of
 from ccengine.call.context import CallContext
 from ccengine.call.ender import Ender
 from ccengine.call.media_desk import MediaDesk
-from ccengine.call.record import CallRecord, DialRecord, LegRecord
+from ccengine.call.record import CallRecord, DialRecord, InviteSent, LegRecord
 from ccengine.clock import Moment
-from ccengine.errors import MediaError, SdpError, SipError
+from ccengine.errors import LocalSipError, MediaError, SdpError, SipError
 from ccengine.ports import (
     CancelDial,
     DialAnswered,
@@ -22,10 +22,13 @@ from ccengine.ports import (
     Party,
     StartDial,
 )
+from ccengine.revision import replace
 from ccengine.sip.address import Address
 from ccengine.sip.flow import Flow
 from ccengine.sip.output import Accepted, OutgoingInvite, Provisional, Rejected
 from ccengine.sip.uri import SipUri
+
+_logger = logging.getLogger(__name__)
 
 
 class Dialer:
@@ -115,7 +118,7 @@ class Dialer:
         to = uri
         if command.target.kind == "extension":
             to = str(SipUri(scheme="sip", user=number, host=settings.domain))
-        self._context.sip.invite(
+        wire = self._context.sip.invite(
             leg.leg_id,
             OutgoingInvite(
                 uri=uri,
@@ -127,6 +130,7 @@ class Dialer:
             ),
             when.now,
         )
+        self._context.record(InviteSent(leg.leg_id, wire))
 
     def _name_of(self, number: str) -> str:
         known = self._context.settings.extensions.get(number)
@@ -187,13 +191,31 @@ class Dialer:
         if call is not None and dial is not None:
             self._leg_failed(call, dial, leg.leg_id, cause, output.status, when)
 
-    def lost(self, call: CallRecord, dial: DialRecord, when: Moment) -> None:
-        """Forget a dial that was ringing when we died: whoever wants it starts it again."""
+    def revive(self, call: CallRecord, dial: DialRecord, when: Moment) -> None:
+        """Go on ringing after a replay; a dial of which no phone can go on is forgotten.
+
+        Whoever wants a forgotten dial says so once more.
+        """
+        alive = False
         for leg_id in dial.legs:
             leg = self._context.leg(leg_id)
-            if leg is not None:
-                self._ender.close(leg, "failure", when)
-        self._forget(call, dial)
+            if leg is not None and not leg.is_answered:
+                alive |= self._revive_leg(leg, when)
+        if not alive:
+            self._forget(self._context.call(call.call_id) or call, dial)
+
+    def _revive_leg(self, leg: LegRecord, when: Moment) -> bool:
+        wire = self._context.state.invites.get(leg.leg_id)
+        try:
+            if wire is None:
+                raise LocalSipError("its INVITE is not known")
+            self._context.sip.revive(leg.leg_id, wire, leg.flow, when.now)
+            self._context.media.hold(leg.port, leg.call_id)
+        except (MediaError, SipError) as error:
+            _logger.warning("leg %s rings no longer: %s", leg.leg_id, error)
+            self._ender.release(leg, "failure", when)
+            return False
+        return True
 
     def ended(self, leg: LegRecord, cause: HangupCause, when: Moment) -> bool:
         """The session of an answered phone is over; return whether it was in a live dial."""

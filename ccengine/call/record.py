@@ -175,8 +175,31 @@ class LegClosed:
         return f"leg/{self.leg_id}"
 
 
-CallFact: TypeAlias = CallSet | LegSet | LegClosed | CdrCall | CdrLeg | RecordingDone
-FACTS: tuple[type[Any], ...] = (CallSet, LegSet, LegClosed, CdrCall, CdrLeg, RecordingDone)
+@dataclass(frozen=True, slots=True)
+class InviteSent:
+    """A leg's phone was called by this request; kept until the leg is answered or over."""
+
+    FACT: ClassVar[tuple[str, int]] = ("leg.invite", 1)
+
+    leg_id: str
+    wire: bytes
+
+    @property
+    def stream(self) -> str:
+        """Return ``leg/`` and the leg's id."""
+        return f"leg/{self.leg_id}"
+
+
+CallFact: TypeAlias = CallSet | LegSet | InviteSent | LegClosed | CdrCall | CdrLeg | RecordingDone
+FACTS: tuple[type[Any], ...] = (
+    CallSet,
+    LegSet,
+    InviteSent,
+    LegClosed,
+    CdrCall,
+    CdrLeg,
+    RecordingDone,
+)
 
 
 class CallState:
@@ -184,15 +207,17 @@ class CallState:
 
     ``in_use`` counts, for each extension, the legs of calls that its phone made or got by
     itself; the legs on which a queue rings or talks to an agent are not among them.
+    ``invites`` are the requests by which phones were called that have not answered yet.
     ``touched`` are the extensions that came into use or out of it since somebody looked.
     """
 
-    __slots__ = ("calls", "closing", "in_use", "legs", "touched")
+    __slots__ = ("calls", "closing", "in_use", "invites", "legs", "touched")
 
     def __init__(self) -> None:
         self.calls: dict[str, CallRecord] = {}
         self.legs: dict[str, LegRecord] = {}
         self.closing: dict[str, ClosingLeg] = {}
+        self.invites: dict[str, bytes] = {}
         self.in_use: dict[str, int] = {}
         self.touched: dict[str, None] = {}
 
@@ -205,8 +230,13 @@ class CallState:
                 if leg.leg_id not in self.legs:
                     self._use(leg, 1)
                 self.legs[leg.leg_id] = leg
+                if leg.is_answered:
+                    self.invites.pop(leg.leg_id, None)
+            case InviteSent(leg_id=leg_id, wire=wire):
+                self.invites[leg_id] = wire
             case LegClosed(leg_id=leg_id, closing=closing):
                 gone = self.legs.pop(leg_id, None)
+                self.invites.pop(leg_id, None)
                 if gone is not None:
                     self._use(gone, -1)
                 self.closing[leg_id] = closing

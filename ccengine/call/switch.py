@@ -9,7 +9,6 @@ calls belong to the flow that hears :class:`CallArrived`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +46,7 @@ from ccengine.ports import (
     StartPlay,
     StopPlay,
 )
+from ccengine.revision import replace
 from ccengine.sip.digest import CredentialStore, DigestAuthenticator
 from ccengine.sip.output import (
     Accepted,
@@ -111,9 +111,10 @@ class Switch:
     def resume(self, now: float, at: datetime) -> None:
         """After a replay: end what cannot go on because its transaction died with us.
 
-        Answered legs go on.  A dial whose phone was ringing is forgotten without a word, so
-        that its flow or queue starts it again; a caller who was not answered yet is gone, and
-        so is one whose media was still being negotiated.
+        Answered legs and ringing phones go on: their INVITE is sent once more.  A dial that
+        cannot go on is forgotten without a word, so that its flow or queue starts it again.  A
+        caller who was not answered yet is gone, and so is one whose media was still being
+        negotiated.
         """
         when = Moment(now, at)
         self._dialer.resume()
@@ -122,13 +123,12 @@ class Switch:
         self._settle(when)
 
     def _resume_call(self, call: CallRecord, when: Moment) -> None:
+        for dial in call.dials:
+            if not dial.answered_leg:
+                self._dialer.revive(call, dial, when)
         caller = self._context.caller_leg(call)
         if caller is None or not caller.is_answered or not caller.has_media:
             self._ender.end_call(call, "failure", "system", when, status=500)
-            return
-        for dial in call.dials:
-            if not dial.answered_leg:
-                self._dialer.lost(self._context.call(call.call_id) or call, dial, when)
 
     # --- inputs --------------------------------------------------------------------------------
 
@@ -413,6 +413,13 @@ class Switch:
             return ()
         touched, state.touched = state.touched, {}
         return [(extension, extension in state.in_use) for extension in touched]
+
+    def ringing_dials(self) -> frozenset[str]:
+        """Return the dials that nobody has answered yet."""
+        calls = self._context.state.calls.values()
+        return frozenset(
+            dial.dial_id for call in calls for dial in call.dials if not dial.answered_leg
+        )
 
     def is_in_use(self, extension: str) -> bool:
         """Return whether a phone is in a call of its own, beside those of queues."""

@@ -45,6 +45,9 @@ FACTS: tuple[type[Any], ...] = (
 
 _logger = logging.getLogger(__name__)
 
+WORKER_LIMIT_S = 1.0
+"""How long queues and flows wait after a takeover for the media workers of their calls."""
+
 MAX_ROUNDS = 10_000
 """More exchanges than this in one drain mean that machines talk in a circle."""
 
@@ -94,6 +97,8 @@ class Core:
         self._domain = domain
         self._registered: set[str] = set()
         self.quarantined: set[str] = set()
+        self._resuming = ""
+        self._resume_by = 0.0
         self.flaws = 0
         self._appliers: dict[type[Any], Callable[[Any], None]] = {}
         for classes, apply in (
@@ -137,12 +142,27 @@ class Core:
         machines.sip.resume(now)
         machines.media.resume(now)
         machines.switch.resume(now, at)
-        machines.acd.resume(now, at, boot_id)
+        self._resume_by = now + WORKER_LIMIT_S
+        if not machines.media.awaited():
+            self._resume_center(now, at, boot_id)
+        else:
+            self._resuming = boot_id
+
+    def _resume_center(self, now: float, at: datetime, boot_id: str) -> None:
+        """Let queues and flows go on, once their media workers listen again."""
+        machines = self.machines
+        self._resuming = ""
+        machines.acd.resume(now, at, boot_id, machines.switch.ringing_dials())
         for agent in machines.acd.agents():
             in_use = machines.switch.is_in_use(agent.phone)
             machines.center.phone_in_use(agent.phone, in_use, now, at)
         machines.center.resume(now, at)
         self._end_orphans(now, at)
+
+    def _resume_when_due(self, now: float, at: datetime) -> None:
+        media = self.machines.media
+        if now >= self._resume_by or (not media.awaited() and media.free_ports()):
+            self._resume_center(now, at, self._resuming)
 
     def _end_orphans(self, now: float, at: datetime) -> None:
         """Take away what belongs to no call: facts of it were unreadable or quarantined."""
@@ -199,7 +219,8 @@ class Core:
         self._guarded(machines.sip.handle_timeout, now)
         self._guarded(machines.registrar.handle_timeout, now)
         self._guarded(machines.switch.handle_timeout, now, at)
-        self._guarded(machines.center.handle_timeout, now, at)
+        if not self._resuming:
+            self._guarded(machines.center.handle_timeout, now, at)
 
     def next_timeout(self) -> float | None:
         """Return when the first machine wants to be woken."""
@@ -208,7 +229,7 @@ class Core:
             machines.sip.next_timeout(),
             machines.registrar.next_timeout(),
             machines.switch.next_timeout(),
-            machines.center.next_timeout(),
+            self._resume_by if self._resuming else machines.center.next_timeout(),
         )
         return min((one for one in due if one is not None), default=None)
 
@@ -225,11 +246,15 @@ class Core:
         """Let the machines talk until all are quiet, and return what is to be done."""
         batch = Batch()
         machines = self.machines
+        if self._resuming:
+            self._resume_when_due(now, at)
         for _ in range(MAX_ROUNDS):
             outputs = machines.sip.poll()
-            events = machines.switch.poll()
-            changes = machines.registrar.poll()
-            phones = machines.switch.phones()
+            # Until queues and flows have resumed, what is meant for them waits.
+            waits = bool(self._resuming)
+            events = () if waits else machines.switch.poll()
+            changes = () if waits else machines.registrar.poll()
+            phones = () if waits else machines.switch.phones()
             if not (outputs or events or changes or phones):
                 break
             for output in outputs:

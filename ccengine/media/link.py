@@ -251,6 +251,17 @@ class MediaLink:
         self._unit_workers[unit] = worker.name
         return port
 
+    def hold(self, port: int, unit: str) -> None:
+        """Take a lease up again that a predecessor had; :class:`MediaError` when it cannot be."""
+        name = self._unit_workers.get(unit)
+        if name is None or port in self._leases or port in self._used:
+            raise MediaError(f"port {port} of unit {unit} cannot be held any more")
+        worker = self._worker(name)
+        self._leases[port] = (name, unit)
+        worker.leased += 1
+        if port in worker.free:
+            worker.free.remove(port)
+
     def _place(self, unit: str) -> _Worker:
         name = self._unit_workers.get(unit)
         if name is not None:
@@ -361,6 +372,11 @@ class MediaLink:
     def attached(self) -> tuple[str, ...]:
         """Return the names of the workers that have listed what they have."""
         return tuple(worker.name for worker in self._workers.values() if worker.listed)
+
+    def awaited(self) -> bool:
+        """Return whether a worker that holds objects of ours has not listed them yet."""
+        homes = {name for name, _ in self._wants.values()}
+        return any(not self._worker(name).listed for name in homes)
 
     # --- connection ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from ccengine.sip.challenge import answer_challenge
 from ccengine.sip.composer import NO_BODY, RequestLines, body_lines, clean, header_lines, routing
 from ccengine.sip.dialog import DialogRecord, uac_dialog
 from ccengine.sip.flow import Flow
-from ccengine.sip.message import SipResponse
+from ccengine.sip.message import SipRequest, SipResponse
 from ccengine.sip.output import Accepted, OutgoingInvite, Provisional, Rejected
 from ccengine.sip.session import EndpointParts, Session
 from ccengine.sip.text import encode_text
@@ -42,6 +42,7 @@ class CallInvite(ClientUser):
         "_retried",
         "_session",
         "_tx",
+        "wire",
     )
 
     def __init__(self, parts: EndpointParts, session: Session, command: OutgoingInvite) -> None:
@@ -67,8 +68,46 @@ class CallInvite(ClientUser):
         self._chosen = ""  # remote tag of the session's dialog
         self._cancelled = self._cancel_sent = self._retried = self._ended = False
         self._reason = ""
+        self.wire = b""
+
+    @classmethod
+    def revive(
+        cls, parts: EndpointParts, session: Session, request: SipRequest, wire: bytes, flow: Flow
+    ) -> CallInvite:
+        """Return the INVITE that a predecessor sent as ``wire``; :meth:`repeat` goes on with it."""
+        command = OutgoingInvite(
+            uri=request.uri,
+            flow=flow,
+            from_=request.header("From") or "",
+            to=request.header("To") or "",
+            body=request.body,
+        )
+        self = cls(parts, session, command)
+        self._contact = request.header("Contact") or self._contact
+        self._branch = request.via.branch
+        routes = "".join(f"Route: {route}\r\n" for route in request.header_values("Route"))
+        self._lines = RequestLines(
+            request.uri,
+            routes,
+            command.from_,
+            command.to,
+            request.call_id,
+            request.cseq.number,
+            via=request.header("Via") or "",
+            max_forwards=parts.settings.max_forwards,
+        )
+        self.wire = wire
+        return self
 
     # --- commands ---------------------------------------------------------------------------
+
+    def repeat(self, now: float) -> None:
+        """Send the same INVITE once more: same branch, same CSeq, so the peer answers again."""
+        command = self._command
+        assert command is not None
+        self._tx = self._parts.transactions.start_client(
+            self._branch, "INVITE", self.wire, command.flow, self, now
+        )
 
     def start(self, now: float, authorization: str = "") -> None:
         """Send the INVITE; ``authorization`` is the line that answers a challenge."""
@@ -81,10 +120,8 @@ class CallInvite(ClientUser):
             f"{body_lines(command.body, command.content_type)}"
         )
         self._branch = self._parts.address_lines(self._lines, command.flow)
-        wire = encode_text(self._lines.text("INVITE", rest=rest)) + command.body
-        self._tx = self._parts.transactions.start_client(
-            self._branch, "INVITE", wire, command.flow, self, now
-        )
+        self.wire = encode_text(self._lines.text("INVITE", rest=rest)) + command.body
+        self.repeat(now)
 
     def cancel(self, now: float, reason: str) -> None:
         """Give up; without a provisional response the CANCEL waits for one (9.1)."""

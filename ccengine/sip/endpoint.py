@@ -195,8 +195,11 @@ class SipEndpoint:
 
     # --- calls that we make -----------------------------------------------------------------
 
-    def invite(self, session: str, command: OutgoingInvite, now: float) -> None:
-        """Call; Provisional, Accepted or Rejected follow.  ``session`` is the owner's name."""
+    def invite(self, session: str, command: OutgoingInvite, now: float) -> bytes:
+        """Call; Provisional, Accepted or Rejected follow.  ``session`` is the owner's name.
+
+        Returns the request as sent, which is what :meth:`revive` wants after a restart.
+        """
         state = self._parts.new_session(session)
         state.credentials = command.credentials
         try:
@@ -206,6 +209,20 @@ class SipEndpoint:
         except LocalSipError:
             self._parts.forget_session(state)
             raise
+        return call.wire
+
+    def revive(self, session: str, wire: bytes, flow: Flow, now: float) -> None:
+        """Go on with a call that a predecessor made and that was not answered yet.
+
+        The INVITE is sent again as it was, so the peer repeats what it said last.
+        """
+        request = parse_message(wire)
+        if not isinstance(request, SipRequest):
+            raise LocalSipError(f"session {session!r} cannot be revived: that is no request")
+        state = self._parts.new_session(session)
+        call = CallInvite.revive(self._parts, state, request, wire, flow)
+        state.client = call
+        call.repeat(now)
 
     def cancel(self, session: str, now: float, reason: str = "") -> None:
         """Give up a call that is not answered; Rejected follows.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from ccengine.call.record import InviteSent
 from ccengine.journal.cdr import CdrCall, CdrLeg, RecordingDone
 from ccengine.media.control import BridgeWant, RecordingWant
 from ccengine.ports import (
@@ -479,23 +480,70 @@ class TestReplay:
         assert len(successor.cdrs(CdrCall)) == 1
         successor.assert_nothing_left()
 
-    def test_a_dial_that_was_ringing_is_forgotten_and_can_be_said_again(self, office, make_office):
-        caller, callee = office.registered("1001"), office.registered("1002")
-        _, call_id = arrive(office, caller)
-        office.command(AnswerCall(call_id))
-        start = StartDial(call_id, "d1", DialTarget("extension", "1002"), 20)
-        office.command(start)
+    def take_over(self, office, make_office):
         successor = self.replayed(office, make_office)
         successor.clock, successor.phones = office.clock, office.phones
         successor.worker, successor.workers = office.worker, office.workers
+        successor.exchange.sip.resume(office.now)
         successor.exchange.switch.resume(office.now, office.clock.at())
         successor.exchange.media.attach("m0", 2)
         successor.settle()
-        assert successor.take_events() == []
+        return successor
+
+    def test_a_phone_that_was_ringing_rings_on_and_is_connected(self, office, make_office):
+        caller, callee = office.registered("1001"), office.registered("1002")
+        call, call_id = arrive(office, caller)
+        office.command(AnswerCall(call_id))
+        start = StartDial(call_id, "d1", DialTarget("extension", "1002"), 20)
+        office.command(start)
+        successor = self.take_over(office, make_office)
         successor.command(start)
-        assert successor.take_events() == [DialRinging(call_id, "d1")]
+        assert successor.take_events() == [], "it goes on by itself"
+        assert len(callee.calls) == 1
         callee.answer(successor.now)
         successor.settle()
         assert successor.take_events() == [DialAnswered(call_id, "d1")]
         successor.command(start)
         assert successor.take_events() == [DialAnswered(call_id, "d1")], "said once more"
+        successor.command(ConnectDial(call_id, "d1"))
+        assert callee.last.state == call.state == "talking"
+        caller.hang_up(successor.now)
+        successor.settle()
+        assert callee.last.state == "ended"
+        successor.assert_nothing_left()
+
+    def test_a_phone_that_was_ringing_can_be_cancelled_afterwards(self, office, make_office):
+        caller, callee = office.registered("1001"), office.registered("1002")
+        _, call_id = arrive(office, caller)
+        office.command(AnswerCall(call_id))
+        office.command(StartDial(call_id, "d1", DialTarget("extension", "1002"), 20))
+        successor = self.take_over(office, make_office)
+        successor.advance(21)
+        (event,) = successor.take_events()
+        assert (event.dial_id, event.cause) == ("d1", "no_answer")
+        assert callee.last.state == "ended"
+        successor.command(HangUp(call_id))
+        successor.assert_nothing_left()
+
+    def test_the_phone_of_a_caller_who_is_lost_stops_ringing(self, office, make_office):
+        caller, callee = office.registered("1001"), office.registered("1002")
+        caller.dial("1002", office.now)
+        office.settle()
+        assert callee.last.state == "ringing"
+        successor = self.take_over(office, make_office)
+        assert callee.last.state == "ended"
+        (cdr,) = successor.cdrs(CdrCall)
+        assert cdr.cause == "failure"
+        successor.assert_nothing_left()
+
+    def test_a_phone_whose_dialling_is_not_known_is_forgotten(self, office, make_office):
+        caller, _ = office.registered("1001"), office.registered("1002")
+        _, call_id = arrive(office, caller)
+        office.command(AnswerCall(call_id))
+        start = StartDial(call_id, "d1", DialTarget("extension", "1002"), 20)
+        office.command(start)
+        office.facts = [one for one in office.facts if type(one) is not InviteSent]
+        successor = self.take_over(office, make_office)
+        assert successor.take_events() == []
+        successor.command(start)
+        assert successor.take_events() == [DialRinging(call_id, "d1")]
