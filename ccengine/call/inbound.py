@@ -57,7 +57,8 @@ class Inbound:
         if route is None:
             self._refuse(session, 404, when)
             return
-        if self._context.media.free_ports() == 0:
+        # The other party's phone must not ring for a caller who will have no port.
+        if self._context.media.free_ports() < (2 if route.kind == "extension" else 1):
             self._refuse(session, 503, when, retry=True)
             return
         sdp = None

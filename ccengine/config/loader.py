@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccengine.config.number import NumberPlan
-from ccengine.config.reference import named, references, warnings
+from ccengine.config.reference import folders, named, references, warnings
 from ccengine.config.schema import NumberTarget, Settings
 from ccengine.dialplan.load import load_dialplan
 from ccengine.dialplan.plan import Dialplan
@@ -47,10 +47,14 @@ def _load_flows(
     return plan, []
 
 
-def load_config(path: Path | str, *, steps: StepRegistry | None = None) -> Config:
+def load_config(
+    path: Path | str, *, steps: StepRegistry | None = None, check_folders: bool = True
+) -> Config:
     """Read a configuration file and everything that belongs to it.
 
-    ``steps`` are the dialplan's steps, the standard ones without it.  Raises
+    ``steps`` are the dialplan's steps, the standard ones without it.  ``check_folders`` says
+    whether the folders must be usable now; a process that takes a running engine over does
+    without: calls go on although their recordings cannot be written.  Raises
     :class:`ConfigError` with every problem of the file, its dialplans and their references.
     """
     path = Path(path)
@@ -71,6 +75,8 @@ def load_config(path: Path | str, *, steps: StepRegistry | None = None) -> Confi
         problems += references(document, settings, plan.flows)
     elif settings.dialplan.files:
         problems += references(document, settings, _names_used(settings))
+    if check_folders:
+        problems += folders(document, settings)
     if problems or plan is None:
         raise ConfigError(list(dict.fromkeys(problems)))
     return Config(

@@ -30,7 +30,6 @@ def references(document: Document, settings: Settings, flows: Collection[str]) -
         *_numbers(document, settings, flows),
         *_listeners(document, settings),
         *_ports(document, settings),
-        *_folders(document, settings),
     ]
 
 
@@ -131,7 +130,8 @@ def _ports(document: Document, settings: Settings) -> Iterator[Problem]:
         yield document.problem(("media", "ports"), message, "widen the range")
 
 
-def _folders(document: Document, settings: Settings) -> Iterator[Problem]:
+def folders(document: Document, settings: Settings) -> Iterator[Problem]:
+    """Yield what is wrong with the folders that are named."""
     written: list[tuple[KeyPath, Path]] = [
         (("journal", "folder"), settings.journal.folder),
         (("run", "folder"), settings.run.folder),

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--spare", action="store_true")
     arguments = parser.parse_args(argv)
     try:
-        config = load_config(arguments.config)
+        config = load_config(arguments.config, check_folders=False)
         configure_logging(config.settings.log.level, config.settings.log.format)
         keeper = KeeperClient.from_env()
         if arguments.spare and not _wait_for_turn(keeper):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from ccengine.clock import Clock
@@ -11,6 +12,9 @@ from ccengine.media.leg import Leg
 from ccengine.media.play import Play, Program, Programs
 from ccengine.media.session import Emit
 from ccengine.rtp.event import KEYS
+
+_log = logging.getLogger(__name__)
+_MAX_TOLD = 1000
 
 
 class Playing:
@@ -27,6 +31,7 @@ class Playing:
         self._programs = programs
         self._clock = clock
         self._emit = emit
+        self._told: set[str] = set()
 
     def _leg(self, want: PlayWant | DigitsWant) -> Leg:
         leg = self._legs.get(want.leg)
@@ -49,12 +54,19 @@ class Playing:
             lambda program, error: self._loaded(leg, play, program, error),
         )
 
+    def _complain(self, error: str) -> None:
+        """Log what is wrong with a file: once, however many callers should hear it."""
+        if error not in self._told and len(self._told) < _MAX_TOLD:
+            self._told.add(error)
+            _log.error("a prompt cannot be played: %s; calls go on without it", error)
+
     def _loaded(self, leg: Leg, play: Play, program: Program | None, error: str) -> None:
         if not any(other is play for other in leg.plays):
             return
         if program is None:
             _take_out(leg, play)
             leg.ended[play.want.key] = None
+            self._complain(error)
             self._emit(lambda seq: PlayDone(seq, play.want.key, leg.key, error))
             return
         self._programs.hold(program)

@@ -114,6 +114,7 @@ class RecordingWriter:
         self._results: list[RecordingResult] = []
         self._link = WriterLink(settings.mode, self._memory, self._memory_fd, self._layout, clock)
         self._deaths = 0
+        self._failing = False
         self.dropped_blocks = 0
 
     # --- life of the writer -----------------------------------------------------------------
@@ -386,13 +387,19 @@ class RecordingWriter:
             return False
         self._deaths = 0
         if isinstance(message, ring.Trouble):
-            _log.error("recording %s is not written: %s", message.key, message.error)
+            self._note_trouble(message)
         else:
             self._release(
                 message.slot,
                 RecordingResult(message.key, message.files, message.duration_s, message.error),
             )
         return True
+
+    def _note_trouble(self, trouble: ring.Trouble) -> None:
+        """Log the first of many failures: the disk that fails one recording fails them all."""
+        if not self._failing:
+            self._failing = True
+            _log.error("recording %s is not written: %s", trouble.key, trouble.error)
 
     def _release(self, slot: int, result: RecordingResult) -> None:
         del self._open[slot]
@@ -401,6 +408,9 @@ class RecordingWriter:
         self._set_mute(slot, 0)
         self._free.append(slot)
         self._results.append(result)
+        if self._failing and not result.error:
+            self._failing = False
+            _log.info("recordings are written again")
 
     def _replace_writer(self) -> None:
         """Start another writer where one died; every recording goes on in a new segment."""
