@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ccengine"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "ids", "clock", "units", "events", "ports"}),
+    frozenset({"errors", "ids", "clock", "units", "events", "ports", "revision"}),
     frozenset({"sip", "sdp", "rtp", "dsp", "dialplan", "acd", "stats", "keeper"}),
     frozenset({"net", "media", "journal", "store", "hooks", "bus"}),
     frozenset({"center", "call", "phone"}),

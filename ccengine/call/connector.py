@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ccengine.call.context import CallContext
 from ccengine.call.ender import Ender
 from ccengine.call.media_desk import MediaDesk
@@ -12,6 +10,7 @@ from ccengine.clock import Moment
 from ccengine.errors import LocalSipError, MediaError, SdpError
 from ccengine.events import CallConnected
 from ccengine.ports import CallAnswered, ConnectDial, PlayFinished, StartPlay
+from ccengine.revision import replace
 from ccengine.sip.output import Accepted, AckReceived, ReinviteReceived
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from ccengine.call.cause import reason_header, status_of
@@ -14,6 +13,7 @@ from ccengine.events import CallFinished
 from ccengine.journal.cdr import CdrCall, CdrLeg, RecordingDone
 from ccengine.media import control
 from ccengine.ports import CallEnded, HangupCause
+from ccengine.revision import replace
 
 
 class Ender:

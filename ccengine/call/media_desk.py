@@ -6,7 +6,6 @@ recording under the ``call_id`` itself, and a play under its ``play_id``.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ccengine.call.context import CallContext
@@ -14,6 +13,7 @@ from ccengine.call.record import CallRecord, LegRecord
 from ccengine.clock import Moment
 from ccengine.media.control import BridgeWant, Codec, LegWant, PlayWant, RecordingWant
 from ccengine.ports import StartPlay
+from ccengine.revision import replace
 from ccengine.sdp.codec import CODECS
 from ccengine.sdp.media import LocalMedia, MediaPlan
 from ccengine.sdp.negotiation import Negotiation

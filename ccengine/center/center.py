@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +51,7 @@ from ccengine.ports import (
     StartPlay,
     StopPlay,
 )
+from ccengine.revision import replace
 
 _logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from ccengine.acd.engine import AcdEngine
@@ -30,6 +29,7 @@ from ccengine.ports import (
     QueueLeft,
     StartDial,
 )
+from ccengine.revision import replace
 
 # The queue engine ends an offer by itself; the dial's own limit only guards against its loss.
 DIAL_MARGIN_S = 30.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
@@ -14,6 +14,7 @@ from ccengine.center.record import (
     SessionSet,
 )
 from ccengine.dialplan.interpreter import Interpreter
+from ccengine.revision import replace
 
 
 @dataclass(slots=True)

@@ -13,11 +13,12 @@ early dialog of a fork starts from the same offer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from ccengine.errors import SdpError
+from ccengine.revision import replace
 from ccengine.sdp import matching
 from ccengine.sdp.codec import FIRST_DYNAMIC, LAST_DYNAMIC, CodecOffer
 from ccengine.sdp.description import (

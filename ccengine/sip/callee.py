@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ccengine.errors import LocalSipError
+from ccengine.revision import replace
 from ccengine.sip.composer import body_lines, header_lines, record_route_lines
 from ccengine.sip.dialog import DialogRecord, remote_target, request_key, uas_dialog
 from ccengine.sip.flow import Flow

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ccengine.revision import replace
 from ccengine.sip.caller import CHALLENGES
 from ccengine.sip.challenge import answer_challenge
 from ccengine.sip.composer import NO_BODY, header_lines

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ccengine.errors import SipError, SipParseError
+from ccengine.revision import replace
 from ccengine.sip import transaction_table as names
 from ccengine.sip.callee import Callee
 from ccengine.sip.composer import NO_BODY, response_flow, response_head, response_text

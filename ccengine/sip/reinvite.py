@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from ccengine.errors import LocalSipError
+from ccengine.revision import replace
 from ccengine.sip import transaction_table as names
 from ccengine.sip.caller import CHALLENGES
 from ccengine.sip.challenge import answer_challenge
