@@ -105,12 +105,13 @@ def _run(
     from ccengine.errors import StoreError
 
     began_at = SystemClock().at()
+    problems: list[str] = []
     try:
         engine.start()
         engine.wait_ready()
         import_customers(config)
         click.echo(help_text)
-        _serve(engine, config, accounts, rate, seconds)
+        problems += _serve(engine, config, accounts, rate, seconds)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
     finally:
@@ -121,7 +122,10 @@ def _run(
     except StoreError as error:
         click.echo(f"no summary: {error}", err=True)
         return
-    click.echo(f"\n{summary_text(summary, config.path)}\n\n{help_text}")
+    click.echo(f"\n{summary_text(summary, config.path)}")
+    if problems:
+        click.echo(f"failed      {len(problems)} simulated people; the first: {problems[0]}")
+    click.echo(f"\n{help_text}")
     click.echo("  (start it again with `ccengine demo`, or without callers: --no-traffic)")
 
 
@@ -131,7 +135,8 @@ def _serve(
     accounts: list[PhoneAccount],
     rate: float,
     seconds: float | None,
-) -> None:
+) -> list[str]:
+    """Run until the end; return what went wrong for simulated people."""
     import asyncio
     import random
 
@@ -145,15 +150,16 @@ def _serve(
         footing="your phone: user 1006, password demo1006, dial 4001 · Ctrl-C ends it",
     )
 
-    async def main() -> None:
+    async def main() -> list[str]:
         traffic = None
         if accounts:
             registrar = ("127.0.0.1", port)
             domain = config.settings.sip.domain
             traffic = Traffic(registrar, domain, accounts, rate, random.Random())
         await Session(engine, traffic, settings).run()
+        return traffic.counters.problems if traffic is not None else []
 
-    asyncio.run(main())
+    return asyncio.run(main())
 
 
 def import_customers(config: Config) -> None:

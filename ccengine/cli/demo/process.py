@@ -55,14 +55,18 @@ class EngineProcess:
     def wait_ready(self) -> None:
         """Wait until calls can be answered; :class:`CommandError` when that fails."""
         for _ in _until(START_LIMIT_S):
-            if self._process is None or self._process.poll() is not None:
-                raise CommandError(f"the engine ended while it started: {self._last_words()}")
+            self.refuse_dead()
             try:
                 if self.ask("status")["rtp_ports_free"]:
                     return
             except CommandError:
                 continue
         raise CommandError(f"the engine is not ready after {START_LIMIT_S:g} s", cure=self._see())
+
+    def refuse_dead(self) -> None:
+        """Raise :class:`CommandError` with its last words when the engine has ended."""
+        if self._process is None or self._process.poll() is not None:
+            raise CommandError(f"the engine ended: {self._last_words()}", cure=self._see())
 
     def _last_words(self) -> str:
         lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -83,7 +83,10 @@ class Session:
             left = interval_s if limit is None else min(interval_s, limit - self._elapsed())
             if left <= 0:
                 return
-            tell(await asyncio.to_thread(take_snapshot, self._engine))
+            try:
+                tell(await asyncio.to_thread(take_snapshot, self._engine))
+            except CommandError:
+                self._engine.refuse_dead()  # else its successor takes over in a moment
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), left)
 

@@ -32,7 +32,6 @@ class TrafficCounters:
     connected: int = 0
     gave_up: int = 0
     wrong_keys: int = 0
-    failed: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -116,8 +115,8 @@ class Traffic:
             try:
                 call = await phone.next_call(3600.0)
                 await self._serve(call)
-            except CcengineError:
-                self.counters.failed += 1
+            except CcengineError as error:
+                self.counters.problems.append(str(error))
 
     async def _serve(self, call: PhoneCall) -> None:
         call.ring()
@@ -183,7 +182,6 @@ class Traffic:
                 await self._choose(call)
             await self._wait_and_talk(call, visit)
         except CcengineError as error:
-            self.counters.failed += 1
             self.counters.problems.append(str(error))
         finally:
             self._visits.pop(phone.user, None)
