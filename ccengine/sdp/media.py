@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ccengine.sdp.codec import EVENT, PCMA, PCMU, CodecOffer
 from ccengine.sdp.description import Direction
@@ -26,14 +27,17 @@ class LocalMedia:
 
     def offered(self) -> tuple[CodecOffer, ...]:
         """Return the codecs with one telephone-event for each clock rate (:rfc:`4733` 2.1)."""
-        if not self.event:
-            return self.codecs
-        rates = dict.fromkeys(codec.clock_rate for codec in self.codecs)
-        events = []
-        for index, rate in enumerate(rates):
-            number = EVENT.payload_type - index
-            events.append(CodecOffer(EVENT.name, number, rate, fmtp=EVENT.fmtp))
-        return self.codecs + tuple(events)
+        return _with_events(self.codecs) if self.event else self.codecs
+
+
+@lru_cache(maxsize=256)
+def _with_events(codecs: tuple[CodecOffer, ...]) -> tuple[CodecOffer, ...]:
+    rates = dict.fromkeys(codec.clock_rate for codec in codecs)
+    events = []
+    for index, rate in enumerate(rates):
+        number = EVENT.payload_type - index
+        events.append(CodecOffer(EVENT.name, number, rate, fmtp=EVENT.fmtp))
+    return codecs + tuple(events)
 
 
 @dataclass(frozen=True, slots=True)

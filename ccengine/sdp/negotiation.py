@@ -89,7 +89,6 @@ class Negotiation:
         """
         self._want("receive_answer", "local_offer")
         remote = SessionDescription.parse(data)
-        offered = SessionDescription.parse(self.offer).media[self.audio]
         if len(remote.media) <= self.audio:
             raise SdpError(
                 f"the answer has {len(remote.media)} media lines, audio is number {self.audio + 1}"
@@ -97,7 +96,7 @@ class Negotiation:
         section = remote.media[self.audio]
         if section.kind != "audio":
             raise SdpError(f"the answer puts {section.kind} where audio was offered")
-        plan = _plan_from_answer(remote, section, offered, self._media())
+        plan = _plan_from_answer(remote, section, self._offered(), self._media())
         if plan.remote_port == 0 and not self.local:
             raise SdpError("the peer refused the audio", cure="end the call")
         agreed = replace(self, state="stable", local=self.offer, remote=data, offer=b"", plan=plan)
@@ -168,6 +167,12 @@ class Negotiation:
             plan=plan,
         )
         return agreed, data, plan
+
+    def _offered(self) -> tuple[CodecOffer, ...]:
+        """Return the codecs of our pending offer."""
+        if self.local:
+            return SessionDescription.parse(self.offer).media[self.audio].codecs()
+        return _keep_numbers(self._media().offered(), ())  # as create_offer wrote them
 
     # --- both --------------------------------------------------------------------------------
 
@@ -241,6 +246,7 @@ def _known_codecs(negotiation: Negotiation, before: SessionDescription) -> tuple
     return known
 
 
+@lru_cache(maxsize=256)
 def _keep_numbers(
     wanted: tuple[CodecOffer, ...], known: tuple[CodecOffer, ...]
 ) -> tuple[CodecOffer, ...]:
@@ -321,9 +327,11 @@ def _plan_from_offer(
 
 
 def _plan_from_answer(
-    remote: SessionDescription, section: MediaSection, offered: MediaSection, local: LocalMedia
+    remote: SessionDescription,
+    section: MediaSection,
+    ours: tuple[CodecOffer, ...],
+    local: LocalMedia,
 ) -> MediaPlan:
-    ours = offered.codecs()
     theirs = section.codecs()
     codecs = matching.common_codecs(theirs, ours)
     refused = section.port == 0
