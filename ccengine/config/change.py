@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -36,3 +37,22 @@ def changed_cold(old: Settings, new: Settings) -> tuple[str, ...]:
 def changed_hot(old: Settings, new: Settings) -> tuple[str, ...]:
     """Return the changed fields that a reload takes over."""
     return tuple(path for path, kind in _changes(old, new, "") if kind == "hot")
+
+
+def with_cold(running: Settings, new: Settings) -> Settings:
+    """Return the new settings with every cold field as it is in those that run."""
+    merged: Settings = _merged(running, new)
+    return merged
+
+
+def _merged(running: Any, new: Any) -> Any:
+    changes: dict[str, Any] = {}
+    for name, info in type(running).model_fields.items():
+        before, after = getattr(running, name), getattr(new, name)
+        if before == after:
+            continue
+        if reload_kind(info) == "cold":
+            changes[name] = before
+        elif isinstance(before, BaseModel) and isinstance(after, BaseModel):
+            changes[name] = _merged(before, after)
+    return new.model_copy(update=changes) if changes else new

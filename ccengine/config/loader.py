@@ -11,7 +11,7 @@ from ccengine.config.schema import NumberTarget, Settings
 from ccengine.dialplan.load import load_dialplan
 from ccengine.dialplan.plan import Dialplan
 from ccengine.dialplan.registry import StepRegistry
-from ccengine.dialplan.source import Document, read_document
+from ccengine.dialplan.source import Document, DocumentReader, read_document
 from ccengine.dialplan.validation import salvage, validate
 from ccengine.errors import ConfigError, DialplanError, DocumentError, Problem
 
@@ -31,10 +31,12 @@ class Config:
 
 
 def _load_flows(
-    document: Document, settings: Settings, steps: StepRegistry | None
+    document: Document, settings: Settings, steps: StepRegistry | None, read: DocumentReader
 ) -> tuple[Dialplan | None, list[Problem]]:
     try:
-        plan = load_dialplan(settings.dialplan.files, steps=steps, queues=named(document, "queues"))
+        plan = load_dialplan(
+            settings.dialplan.files, steps=steps, queues=named(document, "queues"), read=read
+        )
     except DialplanError as error:
         problems = list(error.problems)
         for index, file in enumerate(settings.dialplan.files):
@@ -48,18 +50,23 @@ def _load_flows(
 
 
 def load_config(
-    path: Path | str, *, steps: StepRegistry | None = None, check_folders: bool = True
+    path: Path | str,
+    *,
+    steps: StepRegistry | None = None,
+    check_folders: bool = True,
+    read: DocumentReader = read_document,
 ) -> Config:
     """Read a configuration file and everything that belongs to it.
 
     ``steps`` are the dialplan's steps, the standard ones without it.  ``check_folders`` says
     whether the folders must be usable now; a process that takes a running engine over does
-    without: calls go on although their recordings cannot be written.  Raises
+    without: calls go on although their recordings cannot be written.  ``read`` says where
+    the documents come from.  Raises
     :class:`ConfigError` with every problem of the file, its dialplans and their references.
     """
     path = Path(path)
     try:
-        document = read_document(path)
+        document = read(path)
     except DocumentError as error:
         raise ConfigError(error.problems) from error
     context = {"base": path.parent}
@@ -69,7 +76,7 @@ def load_config(
     settings = found or salvage(Settings, document.data, context=context)
     if settings is None:
         raise ConfigError(problems)
-    plan, plan_problems = _load_flows(document, settings, steps)
+    plan, plan_problems = _load_flows(document, settings, steps, read)
     problems += plan_problems
     if plan is not None:
         problems += references(document, settings, plan.flows)

@@ -16,7 +16,7 @@ from ccengine.dialplan.check import Names, check_flow, unreachable
 from ccengine.dialplan.expression import ValueTemplate
 from ccengine.dialplan.plan import Dialplan, Flow
 from ccengine.dialplan.registry import StepRegistry
-from ccengine.dialplan.source import Document, KeyPath, read_document
+from ccengine.dialplan.source import Document, DocumentReader, KeyPath, read_document
 from ccengine.dialplan.step import FlowName, Step, Target, VariableName, walk
 from ccengine.dialplan.steps import standard_steps
 from ccengine.dialplan.validation import Section, Text, nearest, salvage, validate, validate_value
@@ -64,13 +64,14 @@ class _Loader:
 
     steps: StepRegistry
     queues: Collection[str] | None
+    reader: DocumentReader = read_document
     flows: dict[str, ReadFlow] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
     def read(self, path: Path) -> None:
         try:
-            document = read_document(path)
+            document = self.reader(path)
         except DocumentError as error:
             self.problems += error.problems
             return
@@ -202,13 +203,14 @@ def load_dialplan(
     *,
     steps: StepRegistry | None = None,
     queues: Collection[str] | None = None,
+    read: DocumentReader = read_document,
 ) -> Dialplan:
     """Read dialplan files as one dialplan.
 
     ``queues`` are the names that ``queue`` steps may use; without it they are not checked.
     Raises :class:`DialplanError` with every problem of every file.
     """
-    loader = _Loader(steps if steps is not None else standard_steps(), queues)
+    loader = _Loader(steps if steps is not None else standard_steps(), queues, read)
     for path in paths:
         loader.read(Path(path))
     return loader.finish(tuple(str(path) for path in paths))

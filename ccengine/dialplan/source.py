@@ -8,7 +8,7 @@ integers and decimal fractions are what they look like; keys are always text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -197,11 +197,11 @@ def parse_document(text: str, file: str) -> Document:
     return Document(file, data, builder.marks, builder.keys, quoted, problems)
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file; raises :class:`DocumentError` when it cannot be read."""
+def read_text(path: Path) -> str:
+    """Return the text of a file; raises :class:`DocumentError` when it cannot be read."""
     file = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         reason = error.strerror or "cannot be read"
         cure = "check the name and its permissions"
@@ -210,4 +210,12 @@ def read_document(path: Path) -> Document:
         line = error.object[: error.start].count(b"\n") + 1
         problem = Problem(file, line, 1, "this is not UTF-8", "save the file as UTF-8")
         raise DocumentError([problem]) from error
-    return parse_document(text, file)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file; raises :class:`DocumentError` when it cannot be read."""
+    return parse_document(read_text(path), str(path))
+
+
+DocumentReader: TypeAlias = Callable[[Path], Document]
+"""Where documents come from: the disk, or texts that were kept."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ccengine.config.loader import Config
+from ccengine.engine.kept import KEPT_NAME, KeptConfig, Sources
 from ccengine.engine.preflight import preflight
 from ccengine.engine.signalling import BYE_LIMIT_S, worker_names, worker_socket
 from ccengine.errors import CcengineError
@@ -31,7 +32,15 @@ def keeper_spec(config: Config) -> dict[str, Any]:
         {
             "name": "signalling",
             "role": "signalling",
-            "argv": [python, "-m", "ccengine.engine.main", "--config", path],
+            "argv": [
+                python,
+                "-m",
+                "ccengine.engine.main",
+                "--config",
+                path,
+                "--kept",
+                str(settings.run.folder / KEPT_NAME),
+            ],
             "spare": True,
             "start_s": 600,  # a long journal takes its time to be replayed
             "stop_s": settings.run.drain_s + BYE_LIMIT_S + 10,
@@ -100,6 +109,15 @@ def make_folder(folder: Path, key: str) -> None:
         raise CcengineError(f"{folder}: {error.strerror}", cure=f"correct {key}") from error
 
 
+def _keep(config: Config) -> None:
+    """Keep what was checked just now: from here on nobody reads the files unless told to."""
+    sources = Sources()
+    path = config.path.resolve()
+    for file in (path, *config.settings.dialplan.files):
+        sources.read(file)
+    KeptConfig(config.settings.run.folder / KEPT_NAME).save(path, sources.texts)
+
+
 def run(config: Config) -> NoReturn:
     """Become the keeper; returns never, raises :class:`CcengineError` when it cannot begin."""
     folder = config.settings.run.folder
@@ -109,6 +127,7 @@ def run(config: Config) -> NoReturn:
     make_folder(config.settings.journal.folder, "journal.folder")
     try:
         spec.write_text(json.dumps(keeper_spec(config), indent=1), encoding="utf-8")
+        _keep(config)
     except OSError as error:
         raise CcengineError(f"{spec}: {error.strerror}", cure="correct run.folder") from error
     raise_file_limit()

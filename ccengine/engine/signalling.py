@@ -15,7 +15,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,19 @@ from ccengine.api.registry import CommandRegistry
 from ccengine.center.output import ResolveCustomer
 from ccengine.center.prompts import PromptCatalogue, shipped_prompts
 from ccengine.clock import Clock, SystemClock, boot_id
-from ccengine.config.change import changed_cold
+from ccengine.config.change import changed_cold, with_cold
 from ccengine.config.loader import Config, load_config
 from ccengine.dialplan.plan import DialplanStore
 from ccengine.engine.assembly import Surroundings, assemble
+from ccengine.engine.books import Books
 from ccengine.engine.command import register_commands
 from ccengine.engine.core import FACTS, Batch, Core
+from ccengine.engine.kept import KeptConfig, Sources
 from ccengine.engine.worker_socket import WorkerSocket
-from ccengine.errors import JournalError, JournalFullError, KeeperError
+from ccengine.errors import JournalError, KeeperError
 from ccengine.events import CallFinished
 from ccengine.hooks.hooks import Hooks
 from ccengine.ids import RandomIds
-from ccengine.journal.coalesce import coalesce
 from ccengine.journal.journal import Journal
 from ccengine.journal.registry import Registry
 from ccengine.journal.replay import replay
@@ -43,13 +44,14 @@ from ccengine.keeper.client import KeeperClient
 from ccengine.media.link import LinkSend
 from ccengine.net.layer import NetLayer
 from ccengine.net.settings import ListenerSettings, NetSettings
-from ccengine.ports import FactData
 from ccengine.sip.flow import Flow
 
 HEARTBEAT_S = 0.5
 DEPOSIT = "sip/"
 TIMER_GRID_S = 0.01
 """Timers fire on this grid: at hundreds of calls a second many share one turn of the loop."""
+PLUGINS_S = 0.2
+"""How long the start waits for plugins; who is later is asked from then on."""
 BYE_LIMIT_S = 3.0
 """How long the last BYEs and counts may take once everything has been hung up."""
 
@@ -98,6 +100,17 @@ def nonce_secret(folder: Path, boot: str) -> bytes:
     return hashlib.sha256(path.read_bytes() + boot.encode()).digest()
 
 
+def load_hooks(config: Config) -> Hooks:
+    """Return the plugins of a configuration, loaded and not started."""
+    settings = config.settings
+    return Hooks.load(
+        tuple(settings.plugins),
+        settings.plugins,
+        data_dir=settings.journal.folder.parent / "plugins",
+        database_url=settings.store.url,
+    )
+
+
 def _prompts(config: Config) -> PromptCatalogue:
     roots = (*config.settings.prompts.folders, shipped_prompts())
     return PromptCatalogue(roots, languages=("zh", "en"))
@@ -112,16 +125,20 @@ class Signalling:
         *,
         keeper: KeeperClient | None = None,
         clock: Clock | None = None,
+        hooks: Hooks | None = None,
+        kept: KeptConfig | None = None,
     ) -> None:
         self.config = config
+        self.hooks = hooks if hooks is not None else load_hooks(config)
+        self._kept = kept
         self.clock = clock if clock is not None else SystemClock()
         self.started = self.clock.now()
         self._keeper = keeper
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._unwritten: list[FactData] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
         self._finished = asyncio.Event()
         self._drained = asyncio.Event()
         self._stopping = False
@@ -135,13 +152,8 @@ class Signalling:
         for folder in (settings.journal.folder, settings.run.folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._open_journal()
-        self.hooks = Hooks.load(
-            tuple(settings.plugins),
-            settings.plugins,
-            data_dir=settings.journal.folder.parent / "plugins",
-            database_url=settings.store.url,
-        )
-        await self.hooks.start()
+        # A plugin that takes its time must not keep callers waiting.
+        plugins = self._spawn(self.hooks.start())
         self._tells_ends = self.hooks.has("call_ended")
         self.net = NetLayer(
             net_settings(self.config),
@@ -161,6 +173,7 @@ class Signalling:
         self._control = ControlServer(settings.run.folder / SOCKET_NAME, registry)
         await self._control.start()
         self._watch_keeper()
+        await asyncio.wait([plugins], timeout=PLUGINS_S)
         self.changed()
 
     def _open_journal(self) -> None:
@@ -173,6 +186,7 @@ class Signalling:
             segment_bytes=settings.segment_mb << 20,
             registry=self._registry,
         )
+        self._books = Books(self.journal)
 
     def _assemble(self) -> Core:
         settings = self.config.settings
@@ -250,6 +264,8 @@ class Signalling:
             _log.warning("%s; running on without it", error)
             self._lose_keeper()
             return
+        if self._books.waiting:
+            self.changed()
         asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
 
     def _keeper_spoke(self) -> None:
@@ -308,9 +324,12 @@ class Signalling:
         self._scheduled = False
         now, at = self.clock.now(), self.clock.at()
         batch = self.core.drain(now, at)
-        self._write(batch, now, at)
+        self._books.write(batch.facts, now, at)
+        self.core.machines.context.accepting = not self._closed and self._books.has_room()
         for output in batch.media:
-            worker = self._workers[output.worker]
+            worker = self._workers.get(output.worker)
+            if worker is None:
+                continue
             if isinstance(output, LinkSend):
                 worker.send(output.data)
             else:
@@ -328,24 +347,6 @@ class Signalling:
         self._arm(now)
         self._drained.set()
 
-    def _write(self, batch: Batch, now: float, at: datetime) -> None:
-        """Write the facts of a drain; while the disk is full they wait in front of the next."""
-        if not batch.facts and not self._unwritten:
-            return
-        facts = [*self._unwritten, *coalesce(batch.facts)]
-        try:
-            self.journal.append(facts, now, at)
-        except JournalFullError as error:
-            if not self._unwritten:
-                _log.error("%s; new calls are refused until there is room", error)
-            self._unwritten = facts
-            self.core.machines.context.accepting = False
-            return
-        if self._unwritten:
-            _log.warning("the journal has room again")
-            self._unwritten = []
-            self.core.machines.context.accepting = not self._stopping
-
     def _arm(self, now: float) -> None:
         due = self.core.next_timeout()
         if due is None:
@@ -362,10 +363,11 @@ class Signalling:
 
     # --- plugins -------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _resolve(self, question: ResolveCustomer) -> None:
         customer = await self.hooks.first("resolve_customer", number=question.number)
@@ -387,6 +389,7 @@ class Signalling:
     def stop(self) -> None:
         """Take no new calls, let the running ones end, then end; at once when asked twice."""
         switch = self.core.machines.switch
+        self._closed = True
         switch.stop_accepting()
         if self._stopping:
             self._hang_up_everything()
@@ -405,15 +408,27 @@ class Signalling:
         stays as it was.
         """
         # Reading takes long enough to be heard in a busy loop.
-        new = await asyncio.to_thread(load_config, self.config.path)
+        sources = Sources()
+        new = await asyncio.to_thread(load_config, self.config.path, read=sources.read)
         waiting = changed_cold(self.config.settings, new.settings)
+        new = replace(new, settings=with_cold(self.config.settings, new.settings))
         self._dialplans.replace(new.dialplan)
         self.core.reload(new.settings, _prompts(new), self.clock.now(), self.clock.at())
         logging.getLogger().setLevel(new.settings.log.level.upper())
         self.config = new
+        self._keep(sources)
         self.changed()
         _log.info("configuration reloaded")
         return waiting
+
+    def _keep(self, sources: Sources) -> None:
+        """Let a successor have what was reloaded."""
+        if self._kept is None:
+            return
+        try:
+            self._kept.reload(self.config.path, sources.texts)
+        except OSError as error:
+            _log.error("a successor will not know of this reload: %s", error)
 
     async def stop_all(self) -> None:
         """Stop every process of this engine; the keeper would start this one again."""
@@ -424,6 +439,7 @@ class Signalling:
 
     def drain_only(self) -> None:
         """Take no new calls, and go on with the others."""
+        self._closed = True
         self.core.machines.switch.stop_accepting()
 
     def _hang_up_everything(self) -> None:
