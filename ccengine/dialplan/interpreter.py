@@ -177,16 +177,20 @@ class Interpreter:
             answered=run.answered,
             failed=self._failed,
             frames=tuple(self._frames),
-            local=dict(run.local),
-            variables=dict(run.scope),
+            local={name: value for name, value in run.local.items() if name[0] != "_"},
+            variables=run.shown(),
             deadlines=dict(run.deadlines),
-            digits="".join(run.digits),
+            digits="" if self._is_secret() else "".join(run.digits),
             made_ids=run.made_ids,
             swallow=run.swallow,
             swallow_until=run.swallow_until,
             window_start=self._window_start,
             window_steps=self._window_steps,
+            secrets=tuple(run.secrets),
         )
+
+    def _is_secret(self) -> bool:
+        return self._status == "running" and bool(getattr(self._current(), "secret", False))
 
     @classmethod
     def restore(cls, dialplan: Dialplan, place: FlowPlace, now: float) -> Interpreter:
@@ -218,6 +222,7 @@ class Interpreter:
             made_ids=place.made_ids,
             swallow=place.swallow,
             swallow_until=place.swallow_until,
+            secrets=list(place.secrets),
         )
         return self
 

@@ -23,7 +23,8 @@ class FlowPlace:
 
     ``step`` counts from 0 in ``state``; ``begun`` is False while the step waits for the call
     to be answered.  ``local`` belongs to the step.  ``deadlines`` and the other times are
-    ``now`` of the boot in which the place was taken.
+    ``now`` of the boot in which the place was taken.  ``secrets`` names the variables whose
+    values are left out, as those of ``local`` whose names begin with ``_`` are.
     """
 
     call: CallArrived
@@ -47,6 +48,7 @@ class FlowPlace:
     swallow_until: float = 0.0
     window_start: float = 0.0
     window_steps: int = 0
+    secrets: tuple[str, ...] = ()
 
     def moved(self, seconds: float) -> FlowPlace:
         """Return the place with all times moved, for a ``now`` of another boot."""

@@ -34,6 +34,7 @@ class StepRun:
     made_ids: int = 0
     swallow: str = ""
     swallow_until: float = 0.0
+    secrets: list[str] = field(default_factory=list)
 
     @property
     def call_id(self) -> str:
@@ -68,6 +69,18 @@ class StepRun:
     def assign(self, name: str, value: Any) -> None:
         """Set a variable."""
         self.scope[str(name)] = value
+
+    def shown(self) -> dict[str, Any]:
+        """Return the variables as a place may show them."""
+        variables = dict(self.scope)
+        for name in self.secrets:
+            variables[name] = ""
+        return variables
+
+    def hide(self, name: str) -> None:
+        """Let a variable's value appear in no place: after a takeover it is empty."""
+        if name not in self.secrets:
+            self.secrets.append(name)
 
     def result(self, name: str, values: Mapping[str, str]) -> None:
         """Set the members of a step's result variable, such as ``queue.result``."""

@@ -303,3 +303,37 @@ class TestWorkersAfterTakeover:
         successor.core.resume(successor.now, successor.clock.at(), "boot")
         successor.advance(1.1)
         assert successor.core.machines.center._sessions.running
+
+
+class TestSecrets:
+    def test_a_pin_is_in_no_fact(self, centre):
+        phone = centre.registered("1006")
+        phone.dial("*11", centre.now)
+        centre.settle()
+        centre.press(phone, "2006#")
+        for digit in "1006#":  # each key in a drain of its own
+            centre.press(phone, digit)
+        centre.finish_plays()
+        assert centre.agent_state("2006")[0] == "Ready"
+        places = [
+            place
+            for fact in centre.facts_of(SessionSet)
+            if (place := fact.record.place) is not None
+        ]
+        assert any(place.variables["agent_number"] == "2006" for place in places)
+        for place in places:
+            assert place.variables["agent_pin"] == ""
+            assert "1006" not in (place.digits, place.variables["digits"])
+            assert "_entered" not in place.local
+
+    def test_a_pin_that_was_half_entered_is_asked_for_again_after_a_takeover(self, centre):
+        phone = centre.registered("1006")
+        phone.dial("*11", centre.now)
+        centre.settle()
+        centre.press(phone, "2006#")
+        centre.press(phone, "10")
+        successor = centre.take_over()
+        assert successor.playing == ["zh/enter_pin"]
+        successor.press(phone, "1006#")
+        successor.finish_plays()
+        assert successor.agent_state("2006")[0] == "Ready"

@@ -122,7 +122,10 @@ class Menu(_Asking):
 
 
 class Collect(_Asking):
-    """Let the caller enter digits. Sets ``digits``, ``collect.result`` and ``into``."""
+    """Let the caller enter digits. Sets ``digits``, ``collect.result`` and ``into``.
+
+    Digits that are ``secret`` stand in ``into`` alone and reach no record.
+    """
 
     NAME = "collect"
     RESULT = ("collect", ("result",))
@@ -134,16 +137,19 @@ class Collect(_Asking):
         "#", description="Key that ends the input and is no part of it; empty for none."
     )
     inter_digit_s: Seconds = Field(3.0, description="Silence after a digit that ends the input.")
+    secret: bool = Field(False, description="A PIN: kept out of ``digits`` and of every record.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Collect:
         if self.min_digits > self.max_digits:
             reject("min_digits is above max_digits", "let min_digits ≤ max_digits")
+        if self.secret and self.into is None:
+            reject("secret digits go nowhere", "name the variable that gets them: into: pin")
         return self
 
     def hear(self, run: StepRun) -> Outcome:
         """Gather digits until they are complete."""
-        entered: str = run.local.get("entered", "")
+        entered: str = run.local.get(self._entered, "")
         while digit := run.take_digit():
             if digit == self.terminator:
                 return self._complete(run, entered)
@@ -152,24 +158,39 @@ class Collect(_Asking):
                 if self.terminator:
                     run.swallow_next(self.terminator, self.inter_digit_s)
                 return self._complete(run, entered)
-        run.local["entered"] = entered
+        run.local[self._entered] = entered
         if entered:
             run.after("key", self.inter_digit_s)
         return WAIT
 
     def expire(self, run: StepRun, name: str) -> Outcome:
         """Take silence for the end of the input."""
-        entered: str = run.local.get("entered", "")
+        entered: str = run.local.get(self._entered, "")
         return self._complete(run, entered) if entered else self.fail(run, "timeout")
 
     def forget(self, run: StepRun) -> None:
         """Forget the digits of this attempt."""
-        run.local.pop("entered", None)
+        run.local.pop(self._entered, None)
+
+    @property
+    def _entered(self) -> str:
+        # What begins with _ is left out of the place.
+        return "_entered" if self.secret else "entered"
+
+    def resume(self, run: StepRun) -> None:
+        """Play what was playing; of a secret nothing is known any more, so ask again."""
+        if self.secret and not run.playing:
+            run.deadlines.clear()
+            self._ask(run, ())
+        else:
+            super().resume(run)
 
     def conclude(self, run: StepRun, result: str, digits: str) -> None:
         """Set the variables, the one of ``into`` included."""
-        super().conclude(run, result, digits)
+        super().conclude(run, result, "" if self.secret else digits)
         if self.into is not None:
+            if self.secret:
+                run.hide(self.into)
             run.assign(self.into, digits)
 
     def _complete(self, run: StepRun, entered: str) -> Outcome:
