@@ -21,7 +21,7 @@ MAX_LINE_BYTES = 8 << 20
 ANSWER_LIMIT_S = 15.0
 SOCKET_NAME = "control.sock"
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class ControlServer:
@@ -58,23 +58,36 @@ class ControlServer:
                 writer.write(json.dumps(answer, ensure_ascii=False, default=str).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError) as error:
-            _log.debug("control connection ended: %s", error)
+            _logger.debug("control connection ended: %s", error)
         finally:
             self._connections.discard(writer)
             writer.close()
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
+        name = ""
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict) or not isinstance(request.get("command"), str):
-                raise CommandError("no command in the request")
-            arguments = request.get("arguments") or {}
-            answer = await self._registry.run(request["command"], arguments, LOCAL_OPERATOR)
-        except ValueError:
-            return _error(CommandError("the request is no JSON"))
+            name, arguments = _read(line)
+            return {"ok": await self._registry.run(name, arguments, LOCAL_OPERATOR)}
         except CcengineError as error:
             return _error(error)
-        return {"ok": answer}
+        except Exception as error:
+            _logger.exception("command %s failed", name)
+            cure = "the engine goes on; its log says more"
+            return _error(CommandError(f"{name} failed: {error!r}", cure=cure))
+
+
+def _read(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return command and arguments of a request; raises :class:`CommandError`."""
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise CommandError("the request is no JSON") from error
+    if not isinstance(request, dict) or not isinstance(request.get("command"), str):
+        raise CommandError("no command in the request")
+    arguments = request.get("arguments") or {}
+    if not isinstance(arguments, dict):
+        raise CommandError("the arguments are no object", cure='write {"name": "value"}')
+    return request["command"], arguments
 
 
 def _error(error: CcengineError) -> dict[str, Any]:
