@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -56,6 +57,8 @@ class PortLeases:
         self._resting: deque[tuple[float, int]] = deque()
         self._new: list[int] = []
         self._retry_at = 0.0
+        self._failure = 0
+        self._passed = 0
 
     @property
     def free(self) -> tuple[int, ...]:
@@ -82,17 +85,23 @@ class PortLeases:
     def _bind(self, now: float, batch: int) -> None:
         for _ in range(min(batch, self._ahead - len(self._free), len(self._ports))):
             port = self._ports.popleft()
-            if self._open(port) is None:
-                # Taken by another process, or the limit of open files: not in every tick.
-                self._ports.append(port)
+            if self._open(port) is not None:
+                self._passed = 0
+                self._new.append(port)
+                continue
+            self._ports.append(port)
+            self._passed += 1
+            if self._failure != errno.EADDRINUSE or self._passed >= len(self._ports):
+                # The limit of open files, or every port is taken: not in every tick.
+                self._passed = 0
                 self._retry_at = now + 0.1
                 return
-            self._new.append(port)
 
     def _open(self, port: int) -> PortPair | None:
         try:
             rtp, rtcp = bind_pair(self._host, port)
-        except OSError:
+        except OSError as error:
+            self._failure = error.errno or 0
             return None
         pair = PortPair(port, rtp, rtcp)
         self._free[port] = pair

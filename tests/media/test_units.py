@@ -65,14 +65,38 @@ def test_a_port_of_the_range_that_is_not_bound_yet_can_be_taken():
 def test_ports_of_others_are_passed_over():
     taken = bind_udp(HOST, 21021)
     leases = PortLeases(HOST, 21020, 21025, ahead=2)
-    assert leases.refill(0.0) == ()
-    assert leases.refill(0.05) == (), "it does not try in every slot"
-    assert leases.refill(0.2) == (21022, 21024)
+    assert leases.refill(0.0) == (21022,)
+    assert leases.refill(0.0) == (21024,)
     taken.close()
     leases.close()
 
 
+def test_when_every_port_is_taken_it_does_not_try_in_every_slot():
+    others = [bind_udp(HOST, port) for port in (21110, 21112)]
+    leases = PortLeases(HOST, 21110, 21113, ahead=2)
+    assert leases.refill(0.0) == ()
+    for sock in others:
+        sock.close()
+    assert leases.refill(0.05) == ()
+    assert leases.refill(0.2) == (21110, 21112)
+    leases.close()
+
+
 # --- sockets and engine ---------------------------------------------------------------------------
+
+
+def test_a_row_of_ports_of_another_engine_costs_no_waiting():
+    others = [bind_udp(HOST, port) for port in range(21040, 21100, 2)]
+    leases = PortLeases(HOST, 21040, 21109, ahead=4)
+    found: list[int] = []
+    try:
+        for _ in range(20):  # all within one moment
+            found += leases.refill(0.0)
+        assert found == [21100, 21102, 21104, 21106]
+    finally:
+        leases.close()
+        for sock in others:
+            sock.close()
 
 
 def test_a_disconnected_socket_keeps_its_port_and_takes_any_source():
