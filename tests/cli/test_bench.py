@@ -20,6 +20,7 @@ print(json.dumps({**line, "params": {"long": "--long" in sys.argv}}))
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "benchmarks"
     made.mkdir()
+    (made / "__init__.py").touch()
     (made / "bench_toy.py").write_text(MODULE)
     (made / "bench_broken.py").write_text("raise SystemExit(3)\n")
     monkeypatch.setattr(bench, "benchmark_folder", lambda: made)

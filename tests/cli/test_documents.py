@@ -33,7 +33,7 @@ SHOWN = sorted({(path.name, line.strip()) for path in DOCUMENTS for line in comm
 def parse(words: list[str]) -> None:
     """Read a command line as the command would, without doing anything."""
     command: click.Command = cli
-    context = click.Context(cli, info_name="ccengine")
+    context = click.Context(cli, info_name="ccengine", **cli.context_settings)
     while isinstance(command, click.Group):
         name, *rest = words
         found = command.get_command(context, name)
@@ -41,7 +41,7 @@ def parse(words: list[str]) -> None:
         if isinstance(found, click.Group) and found.invoke_without_command and not rest:
             return
         command, words = found, rest
-    command.make_context(command.name, words)
+    command.make_context(command.name, words, parent=context)
 
 
 @pytest.mark.parametrize(("document", "line"), SHOWN)
