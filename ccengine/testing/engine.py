@@ -13,6 +13,7 @@ from ccengine.api.control import SOCKET_NAME, ControlClient
 from ccengine.config.data import data_folder
 from ccengine.dialplan.source import read_document
 from ccengine.errors import CommandError
+from ccengine.keeper.client import KeeperClient
 from ccengine.store.query import Records
 from ccengine.testing.peers.process import PeerError, PeerProcess
 from ccengine.testing.waiting import loopback_address, wait_until
@@ -108,6 +109,23 @@ class RunningEngine(PeerProcess):
     def ask(self, command: str, **arguments: Any) -> Any:
         """Ask the engine over its control socket."""
         return ControlClient(Path(self._run.name) / SOCKET_NAME).ask(command, **arguments)
+
+    def processes(self) -> list[dict[str, Any]]:
+        """Return what the keeper knows of its processes: name, role, pid, state."""
+        keeper = KeeperClient(Path(self._run.name) / "keeper.sock")
+        try:
+            return list(keeper.status()["processes"])
+        finally:
+            keeper.close()
+
+    def wait_for_spare(self, timeout_s: float = 20.0) -> None:
+        """Wait until another signalling process is ready to take over."""
+        wait_until(
+            lambda: any(one["state"] == "idle" for one in self.processes()),
+            "idle spare",
+            timeout_s,
+            0.1,
+        )
 
     @property
     def records(self) -> Records:
