@@ -29,7 +29,7 @@ ENGINE_CORE, LOAD_CORE = 0, min(1, (os.cpu_count() or 1) - 1)
 
 
 def bench_configuration() -> dict[str, Any]:
-    """Return what is changed in the sample configuration: phones, agents, a queue, no log."""
+    """Return the sections of the configuration that are ours: phones, agents, queue, numbers."""
     numbers = [ANSWERING, *agent_phones()]
     return {
         "extensions": {number: {"name": "", "password": password(number)} for number in numbers},
@@ -41,9 +41,10 @@ def bench_configuration() -> dict[str, Any]:
             "bench": {"music": "music_on_hold", "ring_timeout_s": 20, "wrapup_s": 0},
         },
         "numbers": {"2xxx": {"extension": True}, "3xxx": {"extension": True}, "4900": "queued"},
-        "plugins": {"customers": None},
+        "plugins": {},
         "recording": {"mode": "off"},
-        "log": {"level": "warning"},
+        "dialplan": [str(SCENARIOS / "queued.yaml")],
+        "log": {"level": "warning", "format": "text"},
     }
 
 
@@ -60,8 +61,9 @@ def password(extension: str) -> str:
 class BenchEngine(RunningEngine):
     """The whole engine, with every process on one core unless there is only one."""
 
-    def __init__(self, folder: Path, changes: Mapping[str, Any]) -> None:
-        super().__init__(folder, {**changes, "sip": {"trusted": ["127.0.0.0/8"]}})
+    def __init__(self, folder: Path, sections: Mapping[str, Any]) -> None:
+        super().__init__(folder, {"sip": {"trusted": ["127.0.0.0/8"]}})
+        self._sections = dict(sections)
 
     def start(self) -> None:
         """Start on the engine's core; this process moves to the other one."""
@@ -70,13 +72,15 @@ class BenchEngine(RunningEngine):
             super().start()
         finally:
             os.sched_setaffinity(0, {LOAD_CORE})
-        self.processes = Processes.of(self.pid, self.ask("status")["pid"])
+        self.parts = Processes.of(self.pid, self.ask("status")["pid"])
 
     def write_configuration(self) -> None:
-        """Write the configuration, with the flow of this benchmark in its dialplan."""
+        """Write the sample configuration with the sections of this benchmark in their places."""
         super().write_configuration()
         data = json.loads(self.configuration.read_text(encoding="utf-8"))
-        data["dialplan"].append(str(SCENARIOS / "queued.yaml"))
+        for section, content in self._sections.items():
+            own = section in {"recording", "log"}
+            data[section] = {**data.get(section, {}), **content} if own else content
         self.configuration.write_text(json.dumps(data, indent=1), encoding="utf-8")
 
     def record(self, mode: str) -> None:
@@ -90,9 +94,9 @@ class BenchEngine(RunningEngine):
     def cost(self, count: int) -> Iterator[dict[str, float]]:
         """Fill a mapping with the CPU milliseconds of each role for each of ``count`` deeds."""
         spent: dict[str, float] = {}
-        before = self.processes.cpu_s()
+        before = self.parts.cpu_s()
         yield spent
-        for role, seconds in self.processes.cpu_s().items():
+        for role, seconds in self.parts.cpu_s().items():
             spent[role] = round((seconds - before[role]) * 1000 / count, 4)
 
 
