@@ -49,6 +49,7 @@ class Commands:
             "rtp_ports_leased": machines.media.leased_ports(),
             "facts": signalling.journal.next_seq - 1,
             "journal_full": signalling.journal.full(),
+            "flaws": signalling.core.flaws + machines.context.counters.flaws,
             "cpu_s": round(time.process_time(), 3),
             "workers": {
                 name: {
