@@ -28,7 +28,7 @@ from ccengine.store.projector import Projector
 _log = logging.getLogger(__name__)
 
 SYNC_EVERY_S = 0.25
-_POLL_S = 0.05
+_POLL_S = 0.2  # a record is in the database soon enough, and a busy hour costs fewer commits
 _CATCH_UP_S = 5.0
 
 
