@@ -139,6 +139,13 @@ class Ender:
                 self.release(caller, cause, when, status=status)
         self.book(call, cause, by, when)
 
+    def write_off(self, when: Moment) -> None:
+        """After a reboot: end every call, as its media are gone; UTC tells how long it lasted."""
+        for closing in tuple(self._context.state.closing.values()):
+            self._context.record(closing.cdr)
+        for call in tuple(self._context.state.calls.values()):
+            self.end_call(self._context.put_call(_on_clock(call, when)), "failure", "system", when)
+
     def book(
         self,
         call: CallRecord,
@@ -196,6 +203,22 @@ class Ender:
                 error=done.error,
             )
         )
+
+
+def _on_clock(call: CallRecord, when: Moment) -> CallRecord:
+    """Return a call of another boot with its times on the clock of this one."""
+    started = when.now - (when.at - call.started_at).total_seconds()
+    shift = started - call.started
+
+    def moved(moment: float | None) -> float | None:
+        return None if moment is None else moment + shift
+
+    return replace(
+        call,
+        started=started,
+        connected_since=moved(call.connected_since),
+        first_connected=moved(call.first_connected),
+    )
 
 
 def _finished(cdr: CdrCall) -> CallFinished:

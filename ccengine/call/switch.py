@@ -108,15 +108,17 @@ class Switch:
         """Change the state by one fact: the only mutator, live and in replay."""
         self._context.state.apply(fact)
 
-    def resume(self, now: float, at: datetime) -> None:
+    def resume(self, now: float, at: datetime, *, rebooted: bool = False) -> None:
         """After a replay: end what cannot go on because its transaction died with us.
 
         Answered legs and ringing phones go on: their INVITE is sent once more.  A dial that
         cannot go on is forgotten without a word, so that its flow or queue starts it again.  A
         caller who was not answered yet is gone, and so is one whose media was still being
-        negotiated.
+        negotiated.  When the machine was ``rebooted`` no call can go on.
         """
         when = Moment(now, at)
+        if rebooted:
+            self._ender.write_off(when)
         self._dialer.resume()
         for call in tuple(self._context.state.calls.values()):
             self._isolation.run(call.call_id, when, self._resume_call, call, when)

@@ -132,8 +132,11 @@ class Core:
             self.quarantined.add(stream)
         return True
 
-    def resume(self, now: float, at: datetime, boot_id: str) -> None:
-        """After a replay: arm timers again and deal with what died with the predecessor."""
+    def resume(self, now: float, at: datetime, boot_id: str, *, rebooted: bool = False) -> None:
+        """After a replay: arm timers again and deal with what died with the predecessor.
+
+        ``rebooted`` says that the facts are of another boot of the machine.
+        """
         machines = self.machines
         machines.registrar.resume(now, at, boot_id)
         for flow in machines.registrar.connections:
@@ -141,7 +144,7 @@ class Core:
         self._registered = {fact.aor.partition("@")[0] for fact in machines.registrar}
         machines.sip.resume(now)
         machines.media.resume(now)
-        machines.switch.resume(now, at)
+        machines.switch.resume(now, at, rebooted=rebooted)
         self._resume_by = now + WORKER_LIMIT_S
         if not machines.media.awaited():
             self._resume_center(now, at, boot_id)

@@ -207,13 +207,14 @@ class Signalling:
 
     def _replay(self) -> None:
         begun = self.clock.now()
-        count = 0
+        count, boot = 0, boot_id()
         past = replay(self.config.settings.journal.folder, self._registry, skip_damage=True)
         for frame in past:
-            for fact in frame.facts:
-                count += self.core.apply(fact)
+            known = sum(self.core.apply(fact) for fact in frame.facts)
+            if known:
+                count, boot = count + known, frame.boot_id
         now, at = self.clock.now(), self.clock.at()
-        self.core.resume(now, at, boot_id())
+        self.core.resume(now, at, boot_id(), rebooted=boot != boot_id())
         _log.info(
             "epoch %d: %d facts replayed in %.2f s, %d calls go on",
             self.journal.epoch,

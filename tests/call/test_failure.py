@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from ccengine.clock import VirtualClock
 from ccengine.journal.cdr import CdrCall, CdrLeg, RecordingDone
 from ccengine.media import control
 from ccengine.media.control import BridgeWant
@@ -398,3 +401,25 @@ class TestPhonesInUse:
         target = DialTarget("extension", "1002")
         office.command(StartDial(call_id, "d1", target, 20, agent_id="7"))
         assert not office.exchange.switch.is_in_use("1002")
+
+
+class TestReboot:
+    def test_no_call_goes_on_and_the_books_are_right(self, office, make_office):
+        caller, callee = office.registered("1001"), office.registered("1002")
+        talk(office, caller, callee)
+        office.advance(10)
+        other = make_office()
+        for fact in office.facts:
+            other.exchange.apply(fact)
+        # Another boot: the wall clock went on for a minute, the monotonic clock began anew.
+        other.clock = VirtualClock(5.0, office.clock.at() + timedelta(seconds=60))
+        other.exchange.sip.resume(other.now)
+        other.exchange.switch.resume(other.now, other.clock.at(), rebooted=True)
+        other.settle()
+        (cdr,) = other.cdrs(CdrCall)
+        assert (cdr.cause, cdr.ended_by) == ("failure", "system")
+        assert cdr.duration_s == pytest.approx(70, abs=0.1)
+        assert cdr.talk_s == pytest.approx(70, abs=0.1)
+        other.advance(5)
+        assert len(other.cdrs(CdrLeg)) == 2
+        assert not other.exchange.media.wants()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_the_ports_are_shared_out_without_overlap(tmp_path):
     ports = config.settings.media.ports
     assert ranges[0][0] == ports.first
     assert ranges[-1][1] <= ports.last
-    for (first, last), (following, _) in zip(ranges, ranges[1:], strict=False):
+    for (first, last), (following, _) in pairwise(ranges):
         assert first % 2 == 0
         assert last % 2 == 1
         assert following == last + 1

@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,18 +40,24 @@ class Told:
     def __init__(self, path: Path) -> None:
         self.words: list[str] = []
         self.packets: list[bytes] = []
+        self.news = asyncio.Event()
         self.socket = WorkerSocket(
             "m0",
             path,
-            on_open=lambda name: self.words.append("open"),
-            on_close=lambda name: self.words.append("close"),
-            on_packet=lambda name, data: self.packets.append(data),
+            on_open=lambda name: self._hear(self.words, "open"),
+            on_close=lambda name: self._hear(self.words, "close"),
+            on_packet=lambda name, data: self._hear(self.packets, data),
         )
 
     async def until(self, condition, limit_s: float = 5.0) -> None:
         async with asyncio.timeout(limit_s):
             while not condition():
-                await asyncio.sleep(0.005)
+                self.news.clear()
+                await self.news.wait()
+
+    def _hear(self, words: list[Any], word: Any) -> None:
+        words.append(word)
+        self.news.set()
 
 
 @pytest.fixture
