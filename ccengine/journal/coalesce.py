@@ -8,20 +8,23 @@ from ccengine.ports import FactData
 
 
 def coalesce(facts: Sequence[FactData]) -> Sequence[FactData]:
-    """Return ``facts`` without those that a later one with the same type and stream replaces.
+    """Return ``facts`` without those that a later one of the same class and stream replaces.
 
     Only fact classes that declare ``COALESCE: ClassVar[bool] = True`` take part: their facts
     carry the whole record and applying the last one alone gives the same state.  The order of
     what remains is kept.
     """
-    last: dict[tuple[tuple[str, int], str], int] = {}
+    if len(facts) < 2:
+        return facts
+    last: dict[tuple[type, str], int] = {}
     replaced: set[int] = set()
     for index, fact in enumerate(facts):
         if getattr(fact, "COALESCE", False):
-            earlier = last.get((fact.FACT, fact.stream))
+            key = (type(fact), fact.stream)
+            earlier = last.get(key)
             if earlier is not None:
                 replaced.add(earlier)
-            last[fact.FACT, fact.stream] = index
+            last[key] = index
     if not replaced:
         return facts
     return [fact for index, fact in enumerate(facts) if index not in replaced]
