@@ -6,6 +6,8 @@ is the agent's phone.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +20,7 @@ import pytest
 from ccengine.center.prompts import shipped_prompts
 from ccengine.dsp.measure import hears, level, tones_in
 from ccengine.dsp.wav import read_wav
+from ccengine.errors import CommandError
 from ccengine.store.query import CallRecord
 from ccengine.testing.engine import RunningEngine
 from ccengine.testing.listening import (
@@ -233,6 +236,46 @@ def test_extension_calls_extension(
     assert (call.ended_by, call.queue, call.agent_id) == ("callee", "", "")
     assert [leg.role for leg in record.legs] == ["caller", "callee"]
     wait_until(engine.idle, "end of everything", 5)
+
+
+def test_a_call_of_foreign_phones_outlives_signalling(
+    engine: RunningEngine,
+    record_of: Records,
+    recording_of: Recordings,
+    tmp_path: Path,
+) -> None:
+    with (
+        phones(engine, tmp_path, "baresip", "pjsua", tcp=False) as (visitor, desk),
+        signed_in_at_the_end(engine),
+    ):
+        sign_in(engine, desk)
+        engine.wait_for_spare()
+        dialled = visitor.dial("4002")
+        desk.rings()
+        taken = desk.answer()
+        desk.hears_for(1.0)
+        dead = engine.ask("status")["pid"]
+        os.kill(dead, signal.SIGKILL)
+        wait_until(lambda: _serves_anew(engine, dead), "new signalling", 3.0, 0.02)
+        desk.hears_for(visitor.at() - taken + 0.5)
+        over = visitor.hang_up()
+        desk.closed()
+        record = record_of("4002", "1006", dialled, recorded=True)
+    assert near(record.call.ended_at, over)
+    assert (record.call.ended_by, record.call.agent_id) == ("caller", "2001")
+    assert [leg.role for leg in record.legs] == ["caller", "callee"]
+    assert_hears_the_other(desk, AGENT_TONE, visitor, CALLER_TONE)
+    assert_hears_the_other(visitor, CALLER_TONE, desk, AGENT_TONE)
+    for pcm in both_sides(recording_of(record))[:2]:
+        assert longest_silence_s(pcm[RATE // 2 : -RATE // 4], RATE) <= 0.02
+    wait_until(engine.idle, "end of everything", 5)
+
+
+def _serves_anew(engine: RunningEngine, dead: int) -> bool:
+    try:
+        return bool(engine.ask("status")["pid"] != dead)
+    except CommandError:
+        return False
 
 
 @pytest.mark.parametrize("kind", ["baresip", "pjsua"])
