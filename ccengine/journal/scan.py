@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +56,32 @@ class Damage:
 
 
 def read_segment(path: Path) -> memoryview:
-    """Return the whole segment; raises :class:`JournalError`."""
+    """Return the segment without the hole at its end; raises :class:`JournalError`.
+
+    A segment is allocated whole before it is written: reading megabytes of nothing would be
+    most of the time of a takeover.
+    """
     try:
-        return memoryview(path.read_bytes())
+        with path.open("rb") as file:
+            size = _written(file.fileno())
+            return memoryview(file.read(size) if size else b"")
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror}", cure="check its permissions") from error
+
+
+def _written(fd: int) -> int:
+    """Return where the last written region of a file ends, its size where holes are not told."""
+    end = 0
+    while True:
+        try:
+            begin = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                end = os.fstat(fd).st_size
+            break
+        end = os.lseek(fd, begin, os.SEEK_HOLE)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return end
 
 
 def scan(data: memoryview, path: Path, next_seq: int) -> Iterator[RawFrame | Damage]:
