@@ -34,6 +34,7 @@ class CallCentre(Rig):
     system: Core
 
     def __init__(self, config: Config, *, facts: Any = (), seed: int = 5) -> None:
+        self.seed = seed  # a successor draws ids of its own
         self.config = config
         self.prompts = PaperPrompts()
         self.core = assemble(
@@ -139,7 +140,7 @@ class CallCentre(Rig):
             msgspec.msgpack.decode(msgspec.msgpack.encode(fact), type=type(fact))
             for fact in self.facts
         ]
-        other = CallCentre(self.config, facts=facts, seed=99)
+        other = CallCentre(self.config, facts=facts, seed=self.seed + 1000)
         other.clock, other.phones = self.clock, self.phones
         other.worker, other.workers = self.worker, self.workers
         return other

@@ -228,7 +228,8 @@ class PaperPhone:
             case Rejected(status=status, is_reinvite=False):
                 call.status, call.state = status, "ended"
             case AckReceived(request=request):
-                if call.sdp is not None and call.sdp.state == "local_offer":
+                # Without a body it acknowledges an answer of ours; a newer offer may be out.
+                if request.body and call.sdp is not None and call.sdp.state == "local_offer":
                     call.sdp, _ = call.sdp.receive_answer(request.body)
             case ReinviteReceived(request=request):
                 assert call.sdp is not None, "a running session has a negotiation"
