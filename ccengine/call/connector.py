@@ -56,7 +56,7 @@ class Connector:
             replace(self._context.call(call.call_id) or call, answered_at=when.at)
         )
         if leg.plan is not None and self._context.settings.recording_mode == "answer":
-            self._desk.record(call, when, left=leg.leg_id)
+            self._desk.record(call, left=leg.leg_id)
         self._tell_answered(leg)
         return True
 
@@ -144,17 +144,17 @@ class Connector:
                 agent_id=dial.agent_id or call.agent_id,
             )
         )
-        self._bridge(call, when)
+        self._bridge(call)
         self._context.notices.append(CallConnected(call.call_id, when.at, dial.agent_id))
 
-    def _bridge(self, call: CallRecord, when: Moment) -> None:
+    def _bridge(self, call: CallRecord) -> None:
         """Join caller and connected party, as soon as the media of both is negotiated."""
         dial = call.dial(call.connected)
         caller = self._context.caller_leg(call)
         if dial is None or caller is None or not caller.has_media:
             return
         self._desk.bridge(call, (caller.leg_id, dial.answered_leg))
-        self._desk.record(call, when, left=caller.leg_id, right=dial.answered_leg)
+        self._desk.record(call, left=caller.leg_id, right=dial.answered_leg)
 
     def part(self, call: CallRecord, when: Moment) -> CallRecord:
         """The connected party is gone: the caller stays, alone."""
@@ -162,7 +162,7 @@ class Connector:
         caller = self._context.caller_leg(call)
         if caller is not None and call.recording:
             if self._context.settings.recording_mode == "answer":
-                call = self._desk.record(call, when, left=caller.leg_id)
+                call = self._desk.record(call, left=caller.leg_id)
             else:
                 self._desk.stop_recording(call)
         since = call.connected_since if call.connected_since is not None else when.now
@@ -216,14 +216,14 @@ class Connector:
             return
         call = self._context.call(leg.call_id)
         if call is not None and leg.role == "caller" and first:
-            self._can_hear(call, leg, when)
+            self._can_hear(call, leg)
 
-    def _can_hear(self, call: CallRecord, leg: LegRecord, when: Moment) -> None:
+    def _can_hear(self, call: CallRecord, leg: LegRecord) -> None:
         """The media of a caller begins with the ACK: do what waited for it."""
         if call.connected:
-            self._bridge(call, when)
+            self._bridge(call)
         elif self._context.settings.recording_mode == "answer":
-            self._desk.record(call, when, left=leg.leg_id)
+            self._desk.record(call, left=leg.leg_id)
         self._tell_answered(leg)
 
     def _unanswered_offer(self, leg: LegRecord, when: Moment) -> None:

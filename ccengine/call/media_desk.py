@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 
 from ccengine.call.context import CallContext
 from ccengine.call.record import CallRecord, LegRecord
-from ccengine.clock import Moment
 from ccengine.media.control import BridgeWant, Codec, LegWant, PlayWant, RecordingWant
 from ccengine.ports import StartPlay
 from ccengine.revision import replace
@@ -116,16 +115,14 @@ class MediaDesk:
 
     # --- recording -------------------------------------------------------------------------
 
-    def record(self, call: CallRecord, when: Moment, *, left: str, right: str = "") -> CallRecord:
+    def record(self, call: CallRecord, *, left: str, right: str = "") -> CallRecord:
         """Record a call, or change the sides of its recording, unless recording is off."""
         if self._context.settings.recording_mode == "off":
             return call
+        # One folder for the whole call: what is recorded after midnight, or with a second agent,
+        # becomes a segment of the same recording.
         folder = PurePosixPath(self._context.settings.recording_folder)
-        wanted = self._context.media.wanted(call.call_id)
-        if isinstance(wanted, RecordingWant):
-            folder = PurePosixPath(wanted.folder)  # a call stays in the folder of its first day
-        else:
-            folder = folder / when.at.strftime("%Y-%m-%d")
+        folder = folder / call.started_at.strftime("%Y-%m-%d")
         self._context.media.want(
             RecordingWant(call.call_id, 0, call.call_id, str(folder), left, right)
         )

@@ -321,7 +321,10 @@ class TestDials:
         first, second = office.registered("1002"), office.registered("1003")
         call, call_id = talk(office, caller, first)
         office.advance(5)
+        folder = office.worker.wants[call_id].folder
         first.hang_up(office.now)
+        office.advance(86_400)
+        second.register(office.now)
         office.settle()
         office.command(StartDial(call_id, "d2", DialTarget("extension", "1003"), 20))
         second.answer(office.now)
@@ -329,6 +332,7 @@ class TestDials:
         office.command(ConnectDial(call_id, "d2"))
         office.advance(5)
         assert call.state == "talking"
+        assert office.worker.wants[call_id].folder == folder, "the writer adds a segment there"
         caller.hang_up(office.now)
         office.settle()
         done = office.cdrs(RecordingDone)
