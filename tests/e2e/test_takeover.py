@@ -143,7 +143,9 @@ async def test_calls_outlive_signalling(centre: Centre, record_of: Records, who:
     assert engine.ask("status")["calls"] == 3
     await asyncio.gather(call.hears(25), taken.hears(25))
     for one, packets in zip((call, taken), heard, strict=True):
-        assert gap_after(one, packets) < 0.06
+        # Our own phones share two processors with the successor's start; audio that waited
+        # for signalling would be silent for longer than any take-over takes.
+        assert gap_after(one, packets) < 0.15
     assert_nothing_missing(call, taken)
 
     # The running call ends as if nothing had been.
