@@ -10,21 +10,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ccengine.acd.engine import AcdEngine
 from ccengine.acd.output import AgentStateChanged, Connect, EntryLeft, OfferCall, WithdrawOffer
 from ccengine.center.agent_desk import AgentDesk
+from ccengine.center.flow_desk import FlowDesk, Prompts
 from ccengine.center.output import AgentStateTold, CallPort, CenterOutput, ResolveCustomer
 from ccengine.center.queue_desk import QueueDesk
 from ccengine.center.record import CenterFact, CenterState, SessionRecord
 from ccengine.center.session import Running, Sessions
 from ccengine.center.settings import CenterSettings, Destination
-from ccengine.dialplan.interpreter import Interpreter
-from ccengine.dialplan.place import FlowPlace
+from ccengine.center.waiting_room import WaitingRoom
 from ccengine.dialplan.plan import DialplanStore
-from ccengine.errors import AcdError, FlowError
+from ccengine.errors import AcdError
 from ccengine.ids import IdMaker
 from ccengine.ports import (
     AgentStateSet,
@@ -48,8 +47,6 @@ from ccengine.ports import (
     PlayPrompts,
     QueueLeft,
     SetAgentState,
-    StartPlay,
-    StopPlay,
 )
 from ccengine.revision import replace
 
@@ -57,13 +54,6 @@ _logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 1000
 """More exchanges than this within one input mean that flows talk in a circle."""
-
-
-class Prompts(Protocol):
-    """Looks prompts up."""
-
-    def find(self, key: str, language: str) -> Path | None:
-        """Return the file of a prompt, or nothing (which was logged) when it is missing."""
 
 
 class Center:
@@ -88,18 +78,26 @@ class Center:
         self._destination = destination
         self._port = port
         self._acd = acd
-        self._dialplans = dialplans
-        self._prompts = prompts
-        self._ids = ids
+        # What the center tells flows itself, dealt with after the input in hand.
+        self._pending: list[FlowEvent] = []
         self._sessions = Sessions(facts)
+        self._flows = FlowDesk(
+            settings=settings,
+            dialplans=dialplans,
+            prompts=prompts,
+            port=port,
+            ids=ids,
+            pending=self._pending,
+        )
+        self._waiting = WaitingRoom(
+            settings=settings, flows=self._flows, port=port, sessions=self._sessions
+        )
         self._queues = QueueDesk(settings=settings, acd=acd, port=port, sessions=self._sessions)
         self.agents = AgentDesk(
             settings=settings, acd=acd, is_registered=is_registered, is_in_use=is_in_use
         )
         self._resolves_customers = resolves_customers
         self._outputs: list[CenterOutput] = []
-        # What the center tells flows itself, dealt with after the input in hand.
-        self._pending: list[FlowEvent] = []
 
     # --- state ---------------------------------------------------------------------------------
 
@@ -123,25 +121,14 @@ class Center:
 
     def _resume_session(self, session: SessionRecord, now: float, at: datetime) -> None:
         running = self._sessions.running[session.call_id] = Running()
-        if session.place is not None:
-            running.flow = self._restored(session.place, now)
-        if session.wait_place is not None:
-            running.wait = self._restored(session.wait_place, now)
+        running.flow = self._flows.restore(session.place, now)
+        running.wait = self._flows.restore(session.wait_place, now)
         if session.place is not None and running.flow is None:
             self._port.command(HangUp(session.call_id, "failure"), now, at)
         elif session.queue_next:
             self._port.command(AnswerCall(session.call_id), now, at)
         else:
             self._run(session.call_id, now, at)
-
-    def _restored(self, place: FlowPlace, now: float) -> Interpreter | None:
-        try:
-            plan = self._dialplans.adopt(place.dialplan)
-        except FlowError:
-            return None
-        flow = Interpreter.restore(plan, place, now)
-        flow.resume(now)
-        return flow
 
     # --- inputs --------------------------------------------------------------------------------
 
@@ -200,9 +187,10 @@ class Center:
         prompts: Prompts,
     ) -> None:
         """Take new settings for what begins from now on; nobody is signed out."""
-        self.settings = self._queues.settings = self.agents.settings = settings
+        for desk in (self, self._queues, self.agents, self._flows, self._waiting):
+            desk.settings = settings
+        self._flows.prompts = prompts
         self._destination = destination
-        self._prompts = prompts
 
     # --- calls ---------------------------------------------------------------------------------
 
@@ -217,7 +205,7 @@ class Center:
         if self._resolves_customers:
             self._outputs.append(ResolveCustomer(event.call_id, event.caller.number))
         if target.kind == "flow":
-            running.flow = self._begin_flow(target.name, event, now)
+            running.flow = self._flows.begin(target.name, event, now)
             if running.flow is None:
                 self._sessions.drop(event.call_id)
                 self._port.command(HangUp(event.call_id, "failure"), now, at)
@@ -235,43 +223,13 @@ class Center:
         session = self._sessions.keep(replace(session, queue_next=""))
         self._enter_queue(session, EnterQueue(session.call_id, queue), now, at)
 
-    def _begin_flow(
-        self,
-        name: str,
-        event: CallArrived,
-        now: float,
-        *,
-        language: str = "",
-        answered: bool = False,
-    ) -> Interpreter | None:
-        plan = self._dialplans.acquire()
-        try:
-            flow = Interpreter(
-                plan,
-                name,
-                event,
-                self._ids,
-                language=language or self.settings.language,
-                answered=answered,
-            )
-        except FlowError:
-            self._dialplans.release(plan.version)
-            return None
-        flow.start(now)
-        return flow
-
-    def _release(self, flow: Interpreter | None) -> None:
-        """Let go of an interpreter, and of the version of the dialplan that it ran."""
-        if flow is not None:
-            self._dialplans.release(flow.version)
-
     def _ended(self, session: SessionRecord, now: float, at: datetime) -> None:
         running = self._sessions.running.get(session.call_id)
         self._sessions.drop(session.call_id)
         self._queues.hang_up(session, now, at)
         if running is not None:
-            self._release(running.wait)
-            self._release(running.flow)
+            self._flows.release(running.wait)
+            self._flows.release(running.flow)
         if session.ready_after:
             self.agents.ready_now(session.ready_after, now, at)
 
@@ -304,7 +262,8 @@ class Center:
         """Carry out what queue engine and flows want, until all are quiet."""
         for _ in range(MAX_ROUNDS):
             outputs = self._acd.poll()
-            pending, self._pending = self._pending, []
+            pending = self._pending[:]
+            self._pending.clear()
             if not outputs and not pending:
                 return
             for output in outputs:
@@ -319,7 +278,7 @@ class Center:
     def _break_circle(self, now: float, at: datetime) -> None:
         """Hang up the calls whose flows and queues never come to rest."""
         outputs = [*self._acd.poll(), *self._pending]
-        self._pending = []
+        self._pending.clear()
         found = {getattr(one, "entry_id", "") or getattr(one, "call_id", "") for one in outputs}
         _logger.error("flows and queues of calls %s talk in a circle", sorted(found - {""}))
         for call_id in found - {""}:
@@ -347,7 +306,7 @@ class Center:
     ) -> None:
         match command:
             case PlayPrompts():
-                self._play(command, now, at)
+                self._flows.play(command, now, at)
             case EnterQueue():
                 self._enter_queue(session, command, now, at)
             case LeaveQueue():
@@ -362,24 +321,10 @@ class Center:
     def _flow_ended(
         self, session: SessionRecord, error: str, is_wait: bool, now: float, at: datetime
     ) -> None:
-        running = self._sessions.running.get(session.call_id)
-        if is_wait:  # the caller goes on waiting, with the queue's own music
-            if running is not None:
-                self._release(running.wait)
-                running.wait = None
-            self._music(session, now, at)
+        if is_wait:
+            self._waiting.flow_ended(session, now, at)
             return
         self._port.command(HangUp(session.call_id, "failure" if error else "normal"), now, at)
-
-    def _play(self, command: PlayPrompts, now: float, at: datetime) -> None:
-        found = [self._prompts.find(key, command.language) for key in command.keys]
-        files = tuple(str(path) for path in found if path is not None)
-        if not files:
-            self._pending.append(PlayFinished(command.call_id, command.play_id, "failed"))
-            return
-        self._port.command(
-            StartPlay(command.call_id, command.play_id, files, loop=command.loop), now, at
-        )
 
     def _set_agent_state(
         self, session: SessionRecord, command: SetAgentState, now: float, at: datetime
@@ -412,52 +357,8 @@ class Center:
             return
         entry = self._acd.entry(session.call_id)
         if entry is not None:
-            self._begin_waiting(session, command.wait_flow, now, at)
-
-    def _begin_waiting(
-        self, session: SessionRecord, wait_flow: str, now: float, at: datetime
-    ) -> None:
-        queue = self.settings.queues.get(session.queue)
-        name = wait_flow or (queue.wait_flow if queue is not None else "")
-        running = self._sessions.running[session.call_id]
-        if name:
-            language = running.flow.language if running.flow is not None else ""
-            running.wait = self._begin_flow(
-                name, session.arrived, now, language=language, answered=True
-            )
-        if running.wait is None:
-            self._music(session, now, at)
-        else:
+            self._waiting.enter(session, command.wait_flow, now, at)
             self._run(session.call_id, now, at)
-
-    def _music(self, session: SessionRecord, now: float, at: datetime) -> None:
-        """Play the queue's music for as long as the caller waits."""
-        current = self._sessions.get(session.call_id)
-        queue = self.settings.queues.get(current.queue) if current is not None else None
-        if current is None or queue is None or not queue.music or current.connected:
-            return
-        play_id = f"{session.call_id}.music"
-        self._sessions.keep(replace(current, music_play=play_id))
-        self._play(
-            PlayPrompts(session.call_id, play_id, (queue.music,), self.settings.language, True),
-            now,
-            at,
-        )
-
-    def _stop_waiting(self, session: SessionRecord, now: float, at: datetime) -> SessionRecord:
-        """End what a caller hears while waiting."""
-        running = self._sessions.running.get(session.call_id)
-        wait = running.wait if running is not None else None
-        if running is not None and wait is not None:
-            wait.stop(now)
-            for command in wait.poll():
-                if isinstance(command, StopPlay):
-                    self._port.command(command, now, at)
-            self._release(wait)
-            running.wait = None
-        if session.music_play:
-            self._port.command(StopPlay(session.call_id, session.music_play), now, at)
-        return self._sessions.keep(replace(session, music_play=""))
 
     def _acd_output(
         self,
@@ -471,7 +372,7 @@ class Center:
             case WithdrawOffer():
                 self._queues.withdraw(output, now, at)
             case Connect():
-                self._queues.connect(output, self._stop_waiting, now, at)
+                self._queues.connect(output, self._waiting.leave, now, at)
             case EntryLeft():
                 self._left(output, now, at)
             case AgentStateChanged():
@@ -484,7 +385,7 @@ class Center:
         session = self._sessions.get(output.entry_id)
         if session is None:
             return
-        session = self._stop_waiting(session, now, at)
+        session = self._waiting.leave(session, now, at)
         session = self._sessions.keep(replace(session, queue="", offer_id="", connected=False))
         self._tell(session, self._queues.result(output), now, at)
 

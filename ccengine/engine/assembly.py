@@ -14,7 +14,8 @@ from ccengine.acd.settings import QueueSettings as AcdQueue
 from ccengine.call.context import CallContext, CallSettings, ExtensionSettings
 from ccengine.call.route import Route
 from ccengine.call.switch import Switch
-from ccengine.center.center import Center, Prompts
+from ccengine.center.center import Center
+from ccengine.center.flow_desk import Prompts
 from ccengine.center.settings import AgentSettings, CenterSettings, Destination, QueueSettings
 from ccengine.config.number import NumberPlan
 from ccengine.config.schema import NumberTarget, Settings

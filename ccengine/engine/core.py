@@ -18,7 +18,8 @@ from ccengine.call import record as call_record
 from ccengine.call.context import CallContext
 from ccengine.call.switch import Switch
 from ccengine.center import record as center_record
-from ccengine.center.center import Center, Prompts
+from ccengine.center.center import Center
+from ccengine.center.flow_desk import Prompts
 from ccengine.center.output import AgentStateTold, ResolveCustomer
 from ccengine.config.schema import Settings
 from ccengine.events import AgentChanged, Event, RegistrationChanged
