@@ -43,6 +43,8 @@ def bench_configuration() -> dict[str, Any]:
         "numbers": {"2xxx": {"extension": True}, "3xxx": {"extension": True}, "4900": "queued"},
         "plugins": {},
         "recording": {"mode": "off"},
+        # Ports rest for 5 s after a call: hundreds of calls a second want thousands of them.
+        "media": {"ports": {"first": 10000, "last": 32767}},
         "dialplan": [str(SCENARIOS / "queued.yaml")],
         "log": {"level": "warning", "format": "text"},
     }
@@ -79,7 +81,7 @@ class BenchEngine(RunningEngine):
         super().write_configuration()
         data = json.loads(self.configuration.read_text(encoding="utf-8"))
         for section, content in self._sections.items():
-            own = section in {"recording", "log"}
+            own = section in {"recording", "log", "media"}
             data[section] = {**data.get(section, {}), **content} if own else content
         self.configuration.write_text(json.dumps(data, indent=1), encoding="utf-8")
 
