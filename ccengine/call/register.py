@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ccengine.call.context import CallContext
+from ccengine.call.stranded import Stranded
 from ccengine.clock import Moment
 from ccengine.errors import SipError
 from ccengine.sip.digest import CredentialStore, DigestAuthenticator
@@ -19,12 +20,14 @@ class Reception:
         self,
         context: CallContext,
         registrar: Registrar,
+        stranded: Stranded,
         *,
         authenticator: DigestAuthenticator,
         credentials: CredentialStore,
     ) -> None:
         self._context = context
         self._registrar = registrar
+        self._stranded = stranded
         self._authenticator = authenticator
         self._credentials = credentials
 
@@ -64,6 +67,8 @@ class Reception:
         aor = f"{user}@{self._context.settings.domain}"
         response = self._registrar.register(request, aor, output.flow, when.now, when.at)
         sip.respond_with(output.tx, response, when.now)
+        if output.flow.connection and response.status == 200:
+            self._stranded.registered(user, output.flow)
 
 
 def _address_of_record_user(request: SipRequest) -> str:

@@ -22,6 +22,7 @@ from ccengine.call.media_desk import MediaDesk, bridge_key
 from ccengine.call.record import CallFact, CallRecord, CallState, LegRecord
 from ccengine.call.register import Reception
 from ccengine.call.route import Router
+from ccengine.call.stranded import Stranded
 from ccengine.clock import Moment
 from ccengine.events import Event
 from ccengine.media import control
@@ -48,6 +49,7 @@ from ccengine.ports import (
 )
 from ccengine.revision import replace
 from ccengine.sip.digest import CredentialStore, DigestAuthenticator
+from ccengine.sip.flow import Flow
 from ccengine.sip.output import (
     Accepted,
     AckMissing,
@@ -92,8 +94,13 @@ class Switch:
             authenticator=authenticator,
             credentials=credentials,
         )
+        self._stranded = Stranded(context)
         self._reception = Reception(
-            context, registrar, authenticator=authenticator, credentials=credentials
+            context,
+            registrar,
+            self._stranded,
+            authenticator=authenticator,
+            credentials=credentials,
         )
         self._events: list[CallEvent] = []
 
@@ -120,6 +127,7 @@ class Switch:
         if rebooted:
             self._ender.write_off(when)
         self._dialer.resume()
+        self._stranded.resume()
         for call in tuple(self._context.state.calls.values()):
             self._isolation.run(call.call_id, when, self._resume_call, call, when)
         self._settle(when)
@@ -185,6 +193,10 @@ class Switch:
                 self._leg_gone(leg, "cancelled", when, status=487)
             case SessionEnded(reason=reason):
                 self._leg_gone(leg, "normal" if reason != "gone" else "media_lost", when)
+
+    def flow_failed(self, flow: Flow) -> None:
+        """A connection is gone: its established legs wait for another."""
+        self._stranded.flow_failed(flow)
 
     def media_event(self, event: control.WorkerEvent, now: float, at: datetime) -> None:
         """Deal with one event of a media worker."""

@@ -208,6 +208,7 @@ class Core:
         self._guarded(self.machines.sip.flow_failed, flow, now)
         if flow.connection:
             self.machines.registrar.flow_closed(flow)
+            self._guarded(self.machines.switch.flow_failed, flow)
 
     def media_packet(self, worker: str, data: bytes, now: float, at: datetime) -> None:
         """Take a packet of a media worker."""

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ccengine.errors import StoreError
+from ccengine.journal.cdr import CdrCall
 from ccengine.phone import Answer, Behaviour, FarmSettings, Phone, PhoneFarm
 from ccengine.testing.engine import RunningEngine
 from ccengine.testing.raw_sip import RawSip
@@ -35,6 +37,17 @@ class TriedEngine(RunningEngine):
     def told(self, *words: str) -> list[str]:
         """Return the lines of the log with all of the words in them."""
         return [line for line in tuple(self.log) if all(word in line for word in words)]
+
+    def recorded(self) -> list[CdrCall]:
+        """Return the records of calls, the latest first; none before the writer has begun."""
+        try:
+            records = self.records
+        except StoreError:
+            return []
+        try:
+            return records.recent_calls(100_000)
+        finally:
+            records.close()
 
     def mishaps(self) -> list[str]:
         """Return what must never be in the log: tracebacks, and processes that died."""
@@ -81,13 +94,13 @@ class TriedEngine(RunningEngine):
         async with self.farm() as farm:
             caller = await self.phone(farm, CALLER)
             call = await caller.dial("4001").answered()
-            await call.hears(10)
+            await call.hears(5)
             call.hang_up()
             callee = await self.phone(farm, CALLEE)
             call = await caller.dial(CALLEE).answered()
-            await call.hears(5)
+            await call.hears(3)
             other = callee.calls[0]
-            await other.hears(5)
+            await other.hears(3)
             call.hang_up()
             await other.ended()
 

@@ -79,6 +79,7 @@ class PaperPhone:
         self.registered = 0
         self.outbox: list[Transmit] = []
         self.sound_port = 40000
+        self.connection = 0  # the number of its stream, 0 for UDP
 
     # --- deeds ---------------------------------------------------------------------------------
 

@@ -144,10 +144,12 @@ class RawSip:
     def exchange(self, data: bytes, timeout_s: float = 5.0) -> SipResponse:
         """Send a request and return its final response; an INVITE's refusal is acknowledged."""
         self.send(data)
+        call_id = parse_message(data).call_id
         while True:
             response = self.receive(timeout_s)
             assert response is not None, f"no answer to {data[:60]!r} in {timeout_s:g} s"
-            if response.status >= 200:
+            # Answers to what was sent before may be repeated still.
+            if response.status >= 200 and response.call_id == call_id:
                 break
         if data.startswith(b"INVITE "):
             self.send(_ack(data, response))

@@ -65,6 +65,7 @@ class Rig:
         self.phones: dict[str, PaperPhone] = {}
         self.facts: list[FactData] = []
         self.lost: list[Transmit] = []
+        self._connections = 0
         self.batches: list[Any] = []
 
     @property
@@ -89,13 +90,33 @@ class Rig:
                 return
         raise AssertionError("the rig never settles")
 
+    def _flow_of(self, phone: PaperPhone) -> Flow:
+        if phone.connection:
+            return Flow("TCP", "tcp", (phone.host, 40000 + phone.connection), phone.connection)
+        return Flow("UDP", "udp", (phone.host, 5060))
+
+    def connect(self, phone: PaperPhone) -> Flow | None:
+        """Let a phone open a stream, in place of the one before, which is returned as dead."""
+        before = self._flow_of(phone) if phone.connection else None
+        self._connections += 1
+        phone.connection = self._connections
+        return before
+
+    def _reaches(self, transmit: Transmit, phone: PaperPhone) -> bool:
+        """Whether a message finds its phone: by its stream, or by a new one to its Contact."""
+        flow = transmit.flow
+        if flow.transport == "UDP":
+            return True
+        return flow.connection == phone.connection or (
+            not flow.connection and flow.remote[1] == 5060
+        )
+
     def _from_phones(self) -> int:
         moved = 0
-        for host, phone in self.phones.items():
+        for phone in self.phones.values():
             sent, phone.outbox = phone.outbox, []
             for transmit in sent:
-                flow = Flow("UDP", "udp", (host, 5060))
-                self.system.sip_message(transmit.data, flow, self.now)
+                self.system.sip_message(transmit.data, self._flow_of(phone), self.now)
                 moved += 1
         return moved
 
@@ -114,7 +135,7 @@ class Rig:
         self.facts.extend(batch.facts)
         for transmit in batch.transmits:
             phone = self.phones.get(transmit.flow.remote[0])
-            if phone is None:
+            if phone is None or not self._reaches(transmit, phone):
                 self.lost.append(transmit)
             else:
                 phone.receive(transmit.data, self.now)
