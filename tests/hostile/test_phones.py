@@ -50,8 +50,8 @@ def record(engine: TriedEngine, before: set[str]) -> tuple[CdrCall, tuple[CdrLeg
 def known(engine: TriedEngine) -> set[str]:
     """The calls in the records, once every call that has ended is there."""
     ended = engine.count("switch", "ended")
-    wait_until(lambda: len(engine.records.recent_calls(500)) >= ended, "all records", 8, 0.05)
-    return {one.call_id for one in engine.records.recent_calls(500)}
+    wait_until(lambda: len(engine.recorded()) >= ended, "all records", 8, 0.05)
+    return {one.call_id for one in engine.recorded()}
 
 
 async def queued(engine: TriedEngine, farm: PhoneFarm) -> PhoneCall:

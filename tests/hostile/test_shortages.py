@@ -100,8 +100,7 @@ def test_prompts_that_are_missing_or_broken(tmp_path: Path) -> None:
         async def run() -> None:
             async with engine.farm() as farm:
                 caller = await engine.phone(farm, "1006", keep_audio=True)
-                for _ in range(3):
-                    call = await caller.dial("4001").answered()
+                for call in [caller.dial("4001") for _ in range(3)]:
                     assert await call.ended() == "bye"
                     assert call.audio.hearing.stats.packets > 20  # the goodbye
 
@@ -110,7 +109,8 @@ def test_prompts_that_are_missing_or_broken(tmp_path: Path) -> None:
         assert len(engine.told("no_such_prompt_anywhere", "ERROR")) == 1
         assert len(engine.told("greeting.wav")) == 1
         assert len(engine.told("main_menu.wav")) == 1
-        calls = engine.records.recent_calls()
+        wait_until(lambda: len(engine.recorded()) == 3, "three records", 8, 0.05)
+        calls = engine.recorded()
         assert {call.cause for call in calls} == {"normal"}
         engine.takes_a_call()
 
@@ -173,12 +173,12 @@ def last_record(engine: TriedEngine) -> tuple[CdrCall, tuple[RecordingDone, ...]
     ended = engine.count("switch", "ended")
 
     def complete() -> bool:
-        calls = engine.records.recent_calls(500)
+        calls = engine.recorded()
         found = engine.records.call(calls[0].call_id) if len(calls) >= ended else None
         return found is not None and bool(found.recordings)
 
     wait_until(complete, "record with its recording", 10, 0.05)
-    found = engine.records.call(engine.records.recent_calls(1)[0].call_id)
+    found = engine.records.call(engine.recorded()[0].call_id)
     assert found is not None
     return found.call, found.recordings
 
