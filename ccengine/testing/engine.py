@@ -61,7 +61,10 @@ class RunningEngine(PeerProcess):
         """Write the configuration, start, and wait until the engine serves."""
         self.write_configuration()
         self.spawn([sys.executable, "-m", "ccengine", "run", "-c", str(self.configuration)])
-        wait_until(self._serves, "sign of life of the engine", START_S, 0.05)
+        try:
+            wait_until(self._serves, "sign of life of the engine", START_S, 0.05)
+        except AssertionError as error:
+            raise PeerError("\n".join((str(error), *self.log[-30:]))) from error
 
     def write_configuration(self) -> None:
         """Write the sample configuration with the changes of this test."""
