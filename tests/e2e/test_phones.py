@@ -238,14 +238,16 @@ def test_extension_calls_extension(
     wait_until(engine.idle, "end of everything", 5)
 
 
+@pytest.mark.parametrize("tcp", [False, True])
 def test_a_call_of_foreign_phones_outlives_signalling(
     engine: RunningEngine,
     record_of: Records,
     recording_of: Recordings,
     tmp_path: Path,
+    tcp: bool,
 ) -> None:
     with (
-        phones(engine, tmp_path, "baresip", "pjsua", tcp=False) as (visitor, desk),
+        phones(engine, tmp_path, "baresip", "pjsua", tcp=tcp) as (visitor, desk),
         signed_in_at_the_end(engine),
     ):
         sign_in(engine, desk)

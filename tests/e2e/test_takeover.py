@@ -234,3 +234,29 @@ async def test_records_are_complete_after_the_writer_was_killed(
         return [one["state"] for one in found] == ["ready"] and found[0]["pid"] != writer
 
     await asyncio.to_thread(wait_until, another_writer, "another writer", 5)
+
+
+async def test_a_call_goes_on_after_the_media_worker_was_killed(
+    centre: Centre, record_of: Records
+) -> None:
+    agent = await centre.agent()
+    visitor = await centre.phone("1006", CALLER_TONE)
+    begun = centre.at()
+    call = await visitor.dial("4002").answered()
+    taken = await agent.next_call()
+    await asyncio.gather(call.hears(100), taken.hears(100))
+    before = len(call.audio.hearing.packets)
+    (worker,) = [one["pid"] for one in centre.engine.processes() if one["role"] == "media"]
+    os.kill(worker, signal.SIGKILL)
+    await asyncio.gather(call.hears(before + 150, 8), taken.hears(before + 150, 8))
+    # Under a second of silence, then the same people on the same ports (a new SSRC each).
+    assert gap_after(call, before - 10) < 1.0
+    assert_hears_agent(call, len(call.audio.hearing.packets) - 50)
+    assert (call.audio.hearing.stats.restarts, taken.audio.hearing.stats.restarts) == (1, 1)
+    call.hang_up()
+    await taken.ended()
+    await agent_is(centre.engine, "Ready")
+    record = await asyncio.to_thread(record_of, "4002", "1006", begun, recorded=True)
+    assert (record.call.agent_id, record.call.cause) == ("2001", "normal")
+    (recording,) = record.recordings
+    assert len(recording.files) == 2
