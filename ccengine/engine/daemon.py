@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 from ccengine.config.loader import Config
 from ccengine.engine.kept import KEPT_NAME, KeptConfig, Sources
+from ccengine.engine.parts import worker_names, worker_socket
 from ccengine.engine.preflight import preflight
-from ccengine.engine.signalling import BYE_LIMIT_S, worker_names, worker_socket
+from ccengine.engine.signalling import BYE_LIMIT_S
 from ccengine.errors import CcengineError
 
 FILES_PER_LEG = 2  # RTP and RTCP

@@ -17,7 +17,8 @@ import uvloop
 
 from ccengine.config.loader import Config, load_config
 from ccengine.engine.kept import KeptConfig
-from ccengine.engine.signalling import Signalling, load_hooks
+from ccengine.engine.parts import load_hooks
+from ccengine.engine.signalling import Signalling
 from ccengine.errors import CcengineError
 from ccengine.keeper.client import KeeperClient
 from ccengine.telemetry.log import configure_logging

@@ -7,7 +7,7 @@ and again; the person at the terminal wants to know now.
 from __future__ import annotations
 
 from ccengine.config.loader import Config
-from ccengine.engine.signalling import net_settings
+from ccengine.engine.parts import net_settings
 from ccengine.journal.journal import refuse_held
 from ccengine.net.sockets import open_listener
 

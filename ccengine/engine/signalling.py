@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import math
-import secrets
 import signal
-import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ccengine.api.control import SOCKET_NAME, ControlServer
 from ccengine.api.registry import CommandRegistry
 from ccengine.center.output import ResolveCustomer
-from ccengine.center.prompts import PromptCatalogue, shipped_prompts
 from ccengine.clock import Clock, SystemClock, boot_id
 from ccengine.config.change import changed_cold, with_cold
 from ccengine.config.loader import Config, load_config
@@ -31,9 +26,18 @@ from ccengine.engine.assembly import Surroundings, assemble
 from ccengine.engine.books import Books
 from ccengine.engine.command import register_commands
 from ccengine.engine.core import FACTS, Batch, Core
+from ccengine.engine.keeper_watch import KeeperWatch
 from ccengine.engine.kept import KeptConfig, Sources
+from ccengine.engine.parts import (
+    load_hooks,
+    net_settings,
+    nonce_secret,
+    prompts_of,
+    worker_names,
+    worker_socket,
+)
 from ccengine.engine.worker_socket import WorkerSocket
-from ccengine.errors import JournalError, KeeperError
+from ccengine.errors import JournalError
 from ccengine.events import CallFinished
 from ccengine.hooks.hooks import Hooks
 from ccengine.ids import RandomIds
@@ -43,11 +47,8 @@ from ccengine.journal.replay import replay
 from ccengine.keeper.client import KeeperClient
 from ccengine.media.link import LinkSend
 from ccengine.net.layer import NetLayer
-from ccengine.net.settings import ListenerSettings, NetSettings
 from ccengine.sip.flow import Flow
 
-HEARTBEAT_S = 0.5
-DEPOSIT = "sip/"
 TIMER_GRID_S = 0.01
 """Timers fire on this grid: at hundreds of calls a second many share one turn of the loop."""
 PLUGINS_S = 0.2
@@ -56,64 +57,6 @@ BYE_LIMIT_S = 3.0
 """How long the last BYEs and counts may take once everything has been hung up."""
 
 _log = logging.getLogger(__name__)
-
-
-def worker_names(config: Config) -> tuple[str, ...]:
-    """Return the names of the media workers."""
-    return tuple(f"media-{number}" for number in range(config.settings.media.workers))
-
-
-def worker_socket(config: Config, name: str) -> Path:
-    """Return the path of a media worker's control socket."""
-    return config.settings.run.folder / f"{name}.sock"
-
-
-def net_settings(config: Config) -> NetSettings:
-    """Return the network layer's part of the configuration."""
-    sip = config.settings.sip
-    return NetSettings(
-        listeners=tuple(
-            ListenerSettings(
-                name=one.name,
-                transport="TCP" if one.transport == "tcp" else "UDP",
-                host=one.host,
-                port=one.port,
-                advertised_host=sip.advertise,
-            )
-            for one in sip.listeners
-        ),
-        max_connections=sip.tcp.max_connections,
-        message_timeout_s=sip.tcp.message_timeout_s,
-        idle_timeout_s=sip.tcp.idle_timeout_s,
-    )
-
-
-def nonce_secret(folder: Path, boot: str) -> bytes:
-    """Return the secret of digest nonces: the same for every process of one boot.
-
-    Nonces hold monotonic time, so those of another boot must not be taken for ours.
-    """
-    path = folder / "nonce.secret"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return hashlib.sha256(path.read_bytes() + boot.encode()).digest()
-
-
-def load_hooks(config: Config) -> Hooks:
-    """Return the plugins of a configuration, loaded and not started."""
-    settings = config.settings
-    return Hooks.load(
-        tuple(settings.plugins),
-        settings.plugins,
-        data_dir=settings.journal.folder.parent / "plugins",
-        database_url=settings.store.url,
-    )
-
-
-def _prompts(config: Config) -> PromptCatalogue:
-    roots = (*config.settings.prompts.folders, shipped_prompts())
-    return PromptCatalogue(roots, languages=("zh", "en"))
 
 
 class Signalling:
@@ -133,7 +76,7 @@ class Signalling:
         self._kept = kept
         self.clock = clock if clock is not None else SystemClock()
         self.started = self.clock.now()
-        self._keeper = keeper
+        self._keeper = KeeperWatch(keeper, self._on_beat)
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
@@ -172,7 +115,10 @@ class Signalling:
         register_commands(registry, self)
         self._control = ControlServer(settings.run.folder / SOCKET_NAME, registry)
         await self._control.start()
-        self._watch_keeper()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        self._keeper.start()
         await asyncio.wait([plugins], timeout=PLUGINS_S)
         self.changed()
 
@@ -198,7 +144,7 @@ class Signalling:
                 boot_id=boot_id(),
                 secret=nonce_secret(settings.journal.folder, boot_id()),
                 local_address=self.net.local_address,
-                prompts=_prompts(self.config),
+                prompts=prompts_of(self.config),
                 dialplans=self._dialplans,
                 workers=worker_names(self.config),
                 resolves_customers=self.hooks.has("resolve_customer"),
@@ -224,20 +170,9 @@ class Signalling:
         )
 
     async def _start_net(self) -> None:
-        adopted: dict[str, socket.socket] = {}
-        if self._keeper is not None:
-            held = self._keeper.collect(DEPOSIT)
-            adopted = {
-                name.removeprefix(DEPOSIT): socket.socket(fileno=fds[0])
-                for name, fds in held.items()
-            }
         wanted = {one.name for one in self.config.settings.sip.listeners}
-        for name in set(adopted) - wanted:
-            adopted.pop(name).close()
-        await self.net.start(adopted)
-        if self._keeper is not None:
-            sockets = {DEPOSIT + name: [s.fileno()] for name, s in self.net.sockets().items()}
-            self._keeper.deposit_many(sockets)
+        await self.net.start(self._keeper.collect(wanted))
+        self._keeper.deposit(self.net.sockets())
 
     def _worker(self, name: str) -> WorkerSocket:
         return WorkerSocket(
@@ -248,41 +183,9 @@ class Signalling:
             on_packet=self._on_worker_packet,
         )
 
-    def _watch_keeper(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        if self._keeper is not None:
-            loop.add_reader(self._keeper.fileno(), self._keeper_spoke)
-            self._beat()
-
-    def _beat(self) -> None:
-        if self._keeper is None:
-            return
-        try:
-            self._keeper.heartbeat()
-        except KeeperError as error:
-            _log.warning("%s; running on without it", error)
-            self._lose_keeper()
-            return
+    def _on_beat(self) -> None:
         if self._books.waiting:
             self.changed()
-        asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
-
-    def _keeper_spoke(self) -> None:
-        if self._keeper is None:
-            return
-        for word in self._keeper.receive():
-            # "stop" comes beside SIGTERM: heeding both would be asking twice, which hurries.
-            if word == "lost":
-                _log.warning("the keeper is gone; running on without it")
-                self._lose_keeper()
-                return
-
-    def _lose_keeper(self) -> None:
-        if self._keeper is not None:
-            asyncio.get_running_loop().remove_reader(self._keeper.fileno())
-            self._keeper = None
 
     # --- inputs --------------------------------------------------------------------------------
 
@@ -414,7 +317,7 @@ class Signalling:
         waiting = changed_cold(self.config.settings, new.settings)
         new = replace(new, settings=with_cold(self.config.settings, new.settings))
         self._dialplans.replace(new.dialplan)
-        self.core.reload(new.settings, _prompts(new), self.clock.now(), self.clock.at())
+        self.core.reload(new.settings, prompts_of(new), self.clock.now(), self.clock.at())
         logging.getLogger().setLevel(new.settings.log.level.upper())
         self.config = new
         self._keep(sources)
@@ -433,10 +336,8 @@ class Signalling:
 
     async def stop_all(self) -> None:
         """Stop every process of this engine; the keeper would start this one again."""
-        if self._keeper is None:
+        if not await self._keeper.stop_all():
             self.stop()
-        else:
-            await asyncio.to_thread(self._keeper.stop)
 
     def drain_only(self) -> None:
         """Take no new calls, and go on with the others."""
