@@ -144,7 +144,7 @@ class RawSip:
     def exchange(self, data: bytes, timeout_s: float = 5.0) -> SipResponse:
         """Send a request and return its final response; an INVITE's refusal is acknowledged."""
         self.send(data)
-        call_id = parse_message(data).call_id
+        call_id = data.partition(b"\r\nCall-ID: ")[2].partition(b"\r\n")[0].decode()
         while True:
             response = self.receive(timeout_s)
             assert response is not None, f"no answer to {data[:60]!r} in {timeout_s:g} s"
