@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ccengine.media.control import BridgeWant, Codec, LegStats, LegWant, Load, RecordingWant
-from ccengine.media.link import LinkSend, MediaLink
+from ccengine.media.link import MediaLink
+from ccengine.media.link_record import LinkSend
 
 HOST = "127.0.0.1"
 WORKER = os.environ.get("CCENGINE_MEDIA_MAIN", "-m ccengine.media.main").split()

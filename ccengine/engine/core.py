@@ -23,9 +23,10 @@ from ccengine.center.flow_desk import Prompts
 from ccengine.center.output import AgentStateTold, ResolveCustomer
 from ccengine.config.schema import Settings
 from ccengine.events import AgentChanged, Event, RegistrationChanged
-from ccengine.media import link as media_link
+from ccengine.media import link_record as media_link
 from ccengine.media.control import BridgeWant, DigitsWant, LegWant, PlayWant, RecordingWant
-from ccengine.media.link import LinkOutput, MediaLink
+from ccengine.media.link import MediaLink
+from ccengine.media.link_record import LinkOutput
 from ccengine.ports import CallEnded, FactData
 from ccengine.sip import dialog as sip_dialog
 from ccengine.sip import registrar as sip_registrar

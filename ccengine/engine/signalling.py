@@ -45,7 +45,7 @@ from ccengine.journal.journal import Journal
 from ccengine.journal.registry import Registry
 from ccengine.journal.replay import replay
 from ccengine.keeper.client import KeeperClient
-from ccengine.media.link import LinkSend
+from ccengine.media.link_record import LinkSend
 from ccengine.net.layer import NetLayer
 from ccengine.sip.flow import Flow
 

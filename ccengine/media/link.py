@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,6 @@ from ccengine.media.control import (
     DigitsSent,
     DigitsWant,
     Drain,
-    Drops,
     Have,
     Hello,
     Leases,
@@ -34,13 +33,20 @@ from ccengine.media.control import (
     RecordingWant,
     Refused,
     Want,
-    Wants,
     Welcome,
     WorkerEvent,
 )
+from ccengine.media.link_page import pages
+from ccengine.media.link_record import (
+    EventsTaken,
+    LinkClose,
+    LinkOutput,
+    LinkSend,
+    MediaFact,
+    WantDropped,
+    WantSet,
+)
 
-# Room in a message for its own envelope around the objects.
-_PAGE_BYTES = control.MAX_MESSAGE_BYTES - 64
 _RANK: dict[type, int] = {
     LegWant: 0,
     BridgeWant: 1,
@@ -48,80 +54,6 @@ _RANK: dict[type, int] = {
     PlayWant: 3,
     DigitsWant: 4,
 }
-
-# --- facts ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class WantSet:
-    """An object is wanted of a worker, in place of whatever its key stood for before."""
-
-    FACT: ClassVar[tuple[str, int]] = ("media_want_set", 1)
-    COALESCE: ClassVar[bool] = True
-
-    worker: str
-    object: Want
-
-    @property
-    def stream(self) -> str:
-        """Return the stream of the wanted object."""
-        return f"media/{self.object.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class WantDropped:
-    """An object is wanted no longer."""
-
-    FACT: ClassVar[tuple[str, int]] = ("media_want_dropped", 1)
-    worker: str
-    key: str
-
-    @property
-    def stream(self) -> str:
-        """Return the stream of the object."""
-        return f"media/{self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class EventsTaken:
-    """The events of a worker process up to ``seq`` have been handed on, never again."""
-
-    FACT: ClassVar[tuple[str, int]] = ("media_events_taken", 1)
-    COALESCE: ClassVar[bool] = True
-
-    worker: str
-    pid: int
-    seq: int
-
-    @property
-    def stream(self) -> str:
-        """Return the stream of the worker."""
-        return f"media_worker/{self.worker}"
-
-
-FACTS: tuple[type, ...] = (WantSet, WantDropped, EventsTaken)
-MediaFact: TypeAlias = WantSet | WantDropped | EventsTaken
-
-# --- outputs --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LinkSend:
-    """Send ``data`` as one packet of the control socket of ``worker``."""
-
-    worker: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LinkClose:
-    """Close the control socket of ``worker``: it does not listen to us, ``reason`` says why."""
-
-    worker: str
-    reason: str
-
-
-LinkOutput: TypeAlias = LinkSend | LinkClose
 
 
 @dataclass(slots=True)
@@ -498,30 +430,6 @@ class MediaLink:
         self._outputs.append(LinkSend(worker, control.encode(message)))
 
     def _flush(self, state: _Worker) -> None:
-        """Turn a worker's queue into pages of wants and drops, in order."""
         queue, state.queue = state.queue, []
-        page: list[Want | str] = []
-        size = 0
-        for item in queue:
-            cost = len(item.encode()) + 5 if isinstance(item, str) else _size(item)
-            if page and (size + cost > _PAGE_BYTES or isinstance(item, str) != _is_drop(page)):
-                self._page(state.name, page)
-                page, size = [], 0
-            page.append(item)
-            size += cost
-        self._page(state.name, page)
-
-    def _page(self, worker: str, page: list[Want | str]) -> None:
-        drops = tuple(item for item in page if isinstance(item, str))
-        if drops:
-            self._send(worker, Drops(drops))
-        else:
-            self._send(worker, Wants(tuple(item for item in page if not isinstance(item, str))))
-
-
-def _is_drop(page: list[Want | str]) -> bool:
-    return isinstance(page[-1], str)
-
-
-def _size(want: Want) -> int:
-    return len(msgspec.msgpack.encode(want))
+        for message in pages(queue):
+            self._send(state.name, message)

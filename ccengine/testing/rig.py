@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ccengine.clock import VirtualClock
-from ccengine.media.link import LinkOutput, LinkSend
+from ccengine.media.link_record import LinkOutput, LinkSend
 from ccengine.ports import FactData
 from ccengine.sip.flow import Flow
 from ccengine.sip.output import Transmit

@@ -24,7 +24,8 @@ from ccengine.media.control import (
     RecordingWant,
     WorkerEvent,
 )
-from ccengine.media.link import LinkClose, MediaLink
+from ccengine.media.link import MediaLink
+from ccengine.media.link_record import LinkClose
 from ccengine.rtp.packet import RtpPacket, pack, parse
 
 HOST = "127.0.7.1"

@@ -25,7 +25,8 @@ from ccengine.media.control import (
     Wants,
     Welcome,
 )
-from ccengine.media.link import FACTS, LinkClose, MediaLink
+from ccengine.media.link import MediaLink
+from ccengine.media.link_record import FACTS, LinkClose
 
 PCMU = Codec("PCMU", 0)
 

@@ -15,7 +15,8 @@ import pytest
 from ccengine.dsp.wav import write_wav
 from ccengine.errors import PortsExhaustedError
 from ccengine.media.control import Codec, Digit, LegStats, LegWant, PlayDone, RecordingDone, Refused
-from ccengine.media.link import EventsTaken, MediaLink, WantDropped, WantSet
+from ccengine.media.link import MediaLink
+from ccengine.media.link_record import EventsTaken, WantDropped, WantSet
 from ccengine.rtp import rtcp
 from ccengine.rtp.event import EventPayload
 from ccengine.rtp.rtcp import ReportBlock, RtcpReport, SenderInfo
