@@ -107,6 +107,8 @@ class _Builder:
             raise DocumentError([self._problem(node, "aliases that grow without end", "")])
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
+        if node.tag.removeprefix(_TAG) not in {"seq", "map"}:
+            self._refuse_tag(node)
         self.open_nodes.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
@@ -157,10 +159,13 @@ class _Builder:
             return text
         if kind == "bool":
             return text.lower() == "true"
+        self._refuse_tag(node)
+        return text
+
+    def _refuse_tag(self, node: yaml.Node) -> None:
         self.problems.append(
             self._problem(node, f"tag {node.tag!r} is not known here", "write plain values")
         )
-        return text
 
     def _problem(self, node: yaml.Node, message: str, cure: str) -> Problem:
         mark = node.start_mark

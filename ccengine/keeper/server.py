@@ -84,6 +84,8 @@ class Server:
             message, fds = receive(connection)
         except BlockingIOError:
             return
+        except ConnectionResetError:
+            message, fds = None, []  # a process that ended with words of ours unread
         except (KeeperError, OSError) as error:
             _log.warning("pid %d is cut off: %s", self._pids[connection], error)
             message, fds = None, []

@@ -85,7 +85,15 @@ def test_broken_notation_has_a_place(text: str, line: int, words: str) -> None:
     assert caught.value.problems[0].line == line
 
 
-@pytest.mark.parametrize("text", ["a: !!python/object:os.system x\n", "a: !include other.yaml\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/object:os.system x\n",
+        "a: !include other.yaml\n",
+        "a: !!python/object:x {}\n",
+        "a: !mine [1]\n",
+    ],
+)
 def test_tags_are_refused(text: str) -> None:
     problems = parse_document(text, "f").problems
     assert "tag" in problems[0].message
