@@ -52,6 +52,9 @@ from ccengine.revision import replace
 
 _logger = logging.getLogger(__name__)
 
+CUSTOMER_WAIT_S = 0.6
+"""How long an agent's phone waits for the customer's name: a little over the hook's deadline."""
+
 MAX_ROUNDS = 1000
 """More exchanges than this within one input mean that flows talk in a circle."""
 
@@ -129,6 +132,8 @@ class Center:
             self._port.command(AnswerCall(session.call_id), now, at)
         else:
             self._run(session.call_id, now, at)
+        # The question who calls died with our predecessor.
+        self._wait_no_longer(session.call_id, now, at)
 
     # --- inputs --------------------------------------------------------------------------------
 
@@ -163,12 +168,14 @@ class Center:
     def customer_resolved(
         self, call_id: str, customer_id: str, name: str, now: float, at: datetime
     ) -> None:
-        """A plugin knows who calls."""
+        """A plugin knows who calls; empty texts say that nobody does."""
         session = self._sessions.get(call_id)
         if session is None:
             return
-        self._sessions.keep(replace(session, customer_id=customer_id, customer_name=name))
+        session = self._sessions.keep(replace(session, customer_id=customer_id, customer_name=name))
         self._port.command(LabelCall(call_id, customer_id=customer_id, customer_name=name), now, at)
+        self._queues.customer_told(session, now, at)
+        self._settle(now, at)
 
     def act_on_agent(
         self, request: SetAgentState, now: float, at: datetime, *, phone: str = ""
@@ -203,6 +210,7 @@ class Center:
         running = Running()
         self._sessions.running[event.call_id] = running
         if self._resolves_customers:
+            session = replace(session, customer_by=now + CUSTOMER_WAIT_S)
             self._outputs.append(ResolveCustomer(event.call_id, event.caller.number))
         if target.kind == "flow":
             running.flow = self._flows.begin(target.name, event, now)
@@ -393,15 +401,26 @@ class Center:
 
     def next_timeout(self) -> float | None:
         """Return when a flow or the queue engine wants to be woken."""
-        due = (self._sessions.next_timeout(), self._acd.next_timeout())
+        due = (
+            self._sessions.next_timeout(),
+            self._queues.next_timeout(),
+            self._acd.next_timeout(),
+        )
         return min((one for one in due if one is not None), default=None)
 
     def handle_timeout(self, now: float, at: datetime) -> None:
         """Wake the flows and the queue engine that are due."""
         for call_id in self._sessions.due(now):
             self._port.isolated(call_id, now, at, self._wake, call_id, now, at)
+        for call_id in self._queues.due(now):
+            self._port.isolated(call_id, now, at, self._wait_no_longer, call_id, now, at)
         self._acd.handle_timeout(now, at)
         self._settle(now, at)
+
+    def _wait_no_longer(self, call_id: str, now: float, at: datetime) -> None:
+        session = self._sessions.get(call_id)
+        if session is not None:
+            self._queues.customer_told(session, now, at)
 
     def _wake(self, call_id: str, now: float, at: datetime) -> None:
         running = self._sessions.running.get(call_id)

@@ -45,6 +45,7 @@ class QueueDesk:
         self._acd = acd
         self._port = port
         self._sessions = sessions
+        self._held: dict[str, float] = {}
 
     # --- from flows ---------------------------------------------------------------------
 
@@ -76,6 +77,7 @@ class QueueDesk:
 
     def hang_up(self, session: SessionRecord, now: float, at: datetime) -> None:
         """The caller is gone while waiting, while a phone rang, or while talking."""
+        self._held.pop(session.call_id, None)
         if session.queue:
             self._acd.leave(session.call_id, "hangup", now, at)
 
@@ -88,7 +90,31 @@ class QueueDesk:
             # The caller is gone: trying agent after agent would help nobody.
             self._acd.leave(offer.entry_id, "hangup", now, at)
             return
-        self._sessions.keep(replace(session, offer_id=offer.offer_id))
+        if session.customer_by > now:
+            self._sessions.keep(replace(session, offer_id=offer.offer_id, held=offer))
+            self._held[session.call_id] = session.customer_by
+            return
+        self._ring(self._sessions.keep(replace(session, offer_id=offer.offer_id)), offer, now, at)
+
+    def customer_told(self, session: SessionRecord, now: float, at: datetime) -> None:
+        """Nothing more is to be heard of who calls: ring the agent who waits for it."""
+        self._held.pop(session.call_id, None)
+        held = session.held
+        session = self._sessions.keep(replace(session, customer_by=0.0, held=None))
+        entry = self._acd.entry(session.call_id)
+        offer = entry.offer if entry is not None else None
+        if held is not None and offer is not None and offer.offer_id == held.offer_id:
+            self._ring(session, held, now, at)
+
+    def next_timeout(self) -> float | None:
+        """Return when the first agent has waited long enough for a customer's name."""
+        return min(self._held.values(), default=None)
+
+    def due(self, now: float) -> list[str]:
+        """Return the calls whose agents have waited long enough for a name."""
+        return [call_id for call_id, by in self._held.items() if by <= now]
+
+    def _ring(self, session: SessionRecord, offer: OfferCall, now: float, at: datetime) -> None:
         caller = session.arrived.caller
         shown = Party(caller.number, session.customer_name or caller.name)
         self._port.command(

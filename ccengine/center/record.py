@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from ccengine.acd.output import OfferCall
 from ccengine.dialplan.place import FlowPlace
 from ccengine.ports import CallArrived
 
@@ -18,7 +19,9 @@ class SessionRecord:
     entering a queue until the result of the stay is known, ``queue_next`` while a call that
     goes straight into a queue waits for its answer; ``offer_id`` while an agent's
     phone rings or talks for it.  ``music_play`` names the queue's music.
-    ``ready_after`` is the agent who is ready for calls once this one (a feature code) is over.
+    Until ``customer_by`` (``now``) a plugin may still tell who calls; an offer that comes before
+    that is ``held``, so that the agent's phone shows the name.  ``ready_after`` is the agent who
+    is ready for calls once this one (a feature code) is over.
     """
 
     call_id: str
@@ -31,6 +34,8 @@ class SessionRecord:
     connected: bool = False
     music_play: str = ""
     ready_after: str = ""
+    customer_by: float = 0.0
+    held: OfferCall | None = None
     customer_id: str = ""
     customer_name: str = ""
 

@@ -275,15 +275,14 @@ class Signalling:
 
     async def _resolve(self, question: ResolveCustomer) -> None:
         customer = await self.hooks.first("resolve_customer", number=question.number)
-        if customer is not None:
-            self.core.machines.center.customer_resolved(
-                question.call_id,
-                str(customer.customer_id),
-                customer.name,
-                self.clock.now(),
-                self.clock.at(),
-            )
-            self.changed()
+        self.core.machines.center.customer_resolved(
+            question.call_id,
+            str(customer.customer_id) if customer is not None else "",
+            customer.name if customer is not None else "",
+            self.clock.now(),
+            self.clock.at(),
+        )
+        self.changed()
 
     async def _call_ended(self, event: CallFinished) -> None:
         await self.hooks.all("call_ended", event=event)

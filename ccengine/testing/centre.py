@@ -37,6 +37,8 @@ class CallCentre(Rig):
         self.seed = seed  # a successor draws ids of its own
         self.config = config
         self.prompts = PaperPrompts()
+        self.customers: dict[str, tuple[str, str]] = {}  # number → (id, name)
+        self.plugin_is_slow = False
         self.core = assemble(
             config.settings,
             Surroundings(
@@ -54,6 +56,17 @@ class CallCentre(Rig):
         super().__init__(self.core, [self.worker])
         for fact in facts:
             assert self.core.apply(fact)
+
+    def _from_system(self) -> int:
+        moved = super()._from_system()
+        for question in self.batches[-1].customers:
+            if not self.plugin_is_slow:
+                customer_id, name = self.customers.get(question.number, ("", ""))
+                self.core.machines.center.customer_resolved(
+                    question.call_id, customer_id, name, self.now, self.clock.at()
+                )
+                moved += 1
+        return moved
 
     def open(self) -> CallCentre:
         """Attach the media worker."""

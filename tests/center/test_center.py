@@ -166,13 +166,8 @@ class TestQueue:
         centre.assert_nothing_left()
 
     def test_the_customers_name_is_on_the_agents_phone_and_in_the_record(self, centre):
+        centre.customers["1006"] = ("77", "王芳女士")
         caller, _ = centre.to_queue("1006")
-        (question,) = [
-            one for batch in centre.batches for one in batch.customers if one.number == "1006"
-        ]
-        centre.core.machines.center.customer_resolved(
-            question.call_id, "77", "王芳女士", centre.now, centre.clock.at()
-        )
         agent = centre.agent_signs_in("1001")
         assert agent.last.display == "王芳女士"
         agent.answer(centre.now)
@@ -181,6 +176,52 @@ class TestQueue:
         centre.settle()
         cdr = centre.facts_of(CdrCall)[-1]
         assert (cdr.customer_id, cdr.customer_name) == ("77", "王芳女士")
+
+    def test_an_agent_who_is_free_at_once_sees_the_name_as_well(self, centre):
+        centre.customers["1006"] = ("77", "王芳女士")
+        agent = centre.agent_signs_in("1001")
+        centre.registered("1006").dial("4002", centre.now)
+        centre.settle()
+        assert (agent.last.state, agent.last.display) == ("ringing", "王芳女士")
+
+    def test_a_slow_plugin_delays_the_agents_phone_by_its_deadline_and_no_more(self, centre):
+        centre.plugin_is_slow = True
+        agent = centre.agent_signs_in("1001")
+        calls = len(agent.calls)
+        centre.registered("1006").dial("4002", centre.now)
+        centre.advance(0.5)
+        assert len(agent.calls) == calls
+        assert centre.agent_state("2001")[0] == "Reserved"
+        centre.advance(0.2)
+        assert (agent.last.state, agent.last.display) == ("ringing", "Visitor")
+
+    @pytest.mark.parametrize("who", ["caller", "agent"])
+    def test_who_leaves_while_the_name_is_awaited_leaves_nothing_behind(self, centre, who):
+        centre.plugin_is_slow = True
+        agent = centre.agent_signs_in("1001")
+        calls = len(agent.calls)
+        phone = centre.registered("1006")
+        phone.dial("4002", centre.now)
+        centre.settle()
+        if who == "caller":
+            phone.hang_up(centre.now)
+        else:
+            wish = SetAgentState("", "", "away", "2001", reason="lunch")
+            centre.core.machines.center.act_on_agent(wish, centre.now, centre.clock.at())
+        centre.advance(2)
+        assert len(agent.calls) == calls
+        assert centre.agent_state("2001")[0] == ("Ready" if who == "caller" else "NotReady")
+        phone.hang_up(centre.now)
+        centre.assert_nothing_left()
+
+    def test_a_successor_rings_the_agent_without_the_name_that_it_cannot_hear(self, centre):
+        centre.plugin_is_slow = True
+        agent = centre.agent_signs_in("1001")
+        centre.registered("1006").dial("4002", centre.now)
+        centre.settle()
+        successor = centre.take_over()
+        successor.advance(2)
+        assert agent.last.state == "ringing"
 
 
 class TestAgents:
