@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class Commands:
             "dialogs": machines.sip.session_count,
             "transactions": machines.sip.transaction_count,
             "timers": machines.sip.timer_count,
+            "tasks": len(asyncio.all_tasks()),
             "registrations": len(machines.registrar),
             "agents_signed_in": sum(agent.state != "LoggedOut" for agent in machines.acd.agents()),
             "waiting": sum(queue.waiting for queue in machines.acd.queues(signalling.clock.now())),

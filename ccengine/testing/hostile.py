@@ -110,6 +110,8 @@ def tried_engine(folder: Path, changes: dict[str, Any] | None = None) -> Iterato
     """Run an engine; at the end there is no mishap in its log."""
     engine = TriedEngine(folder, changes)
     with engine:
+        # It answers a moment before it says so; later lines are then the test's own doing.
+        wait_until(lambda: engine.told("signalling is ready"), "last word of the start", 10)
         yield engine
         mishaps = engine.mishaps()
         assert not mishaps, "\n".join((*mishaps, "---", *engine.log[-60:]))

@@ -39,6 +39,7 @@ SAME = (
     "dialogs",
     "transactions",
     "timers",
+    "tasks",
     "registrations",
     "waiting",
     "rtp_ports_leased",
