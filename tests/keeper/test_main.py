@@ -16,9 +16,10 @@ from ccengine.keeper.child import start_time
 from ccengine.testing.faults import frozen, kill9
 from ccengine.testing.waiting import wait_until
 
+# A word is written before the keeper hears "ready": a test may kill whoever said that.
 SERVE = """
-client.ready()
 note("ready")
+client.ready()
 while True:
     client.heartbeat()
     time.sleep(0.05)
@@ -26,13 +27,13 @@ while True:
 
 SIGNALLING = """
 if spare:
-    client.ready()
     note("idle")
+    client.ready()
     while "activate" not in client.wait():
         pass
     note("activated")
-client.ready()
 note("ready")
+client.ready()
 while True:
     client.heartbeat()
     if "stop" in client.wait(0.05):
