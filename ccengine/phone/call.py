@@ -175,9 +175,14 @@ class PhoneCall:
         """Take the other side back."""
         self._reoffer("sendrecv")
 
+    @property
+    def is_offering(self) -> bool:
+        """Whether an offer of ours waits for its answer; no other can be made meanwhile."""
+        return self._negotiation.state == "local_offer"
+
     def _reoffer(self, direction: Direction) -> None:
-        if self.state != "established":
-            raise CallError(f"{self}: only an established call can be held")
+        if self.state != "established" or self.is_offering:
+            raise CallError(f"{self}: only an established call without an open offer can be held")
         self._direction = direction
         self._negotiation, body = self._negotiation.create_offer(self._local())
         self.phone.farm.command("reinvite", self.session, body)

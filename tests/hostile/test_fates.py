@@ -135,6 +135,8 @@ async def holds(scene: Scene) -> PhoneCall:
         if call.state == "established":
             deed()
             await scene.pause(0.3)
+            answered = lambda: not call.is_offering or call.state == "ended"  # noqa: E731
+            await call.until(answered, "answer to the re-INVITE", 10)
     call.hang_up()
     return call
 
