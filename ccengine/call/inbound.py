@@ -18,8 +18,6 @@ from ccengine.sip.message import SipRequest
 from ccengine.sip.output import InviteReceived
 from ccengine.sip.uri import SipUri
 
-PROCEED = "proceed"
-
 
 class Inbound:
     """Turns an INVITE into a call, or refuses it with the right status."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from ccengine.api.control import SOCKET_NAME, ControlServer
 from ccengine.api.registry import CommandRegistry
+from ccengine.bus import Bus
 from ccengine.center.output import ResolveCustomer
 from ccengine.clock import Clock, SystemClock, boot_id
 from ccengine.config.change import changed_cold, with_cold
@@ -25,7 +26,7 @@ from ccengine.dialplan.plan import DialplanStore
 from ccengine.engine.assembly import Surroundings, assemble
 from ccengine.engine.books import Books
 from ccengine.engine.command import register_commands
-from ccengine.engine.core import FACTS, Batch, Core
+from ccengine.engine.core import FACTS, Core
 from ccengine.engine.keeper_watch import KeeperWatch
 from ccengine.engine.kept import KeptConfig, Sources
 from ccengine.engine.parts import (
@@ -85,7 +86,7 @@ class Signalling:
         self._finished = asyncio.Event()
         self._drained = asyncio.Event()
         self._stopping = False
-        self.listeners: list[Callable[[Batch], None]] = []
+        self.bus = Bus()
 
     # --- start ---------------------------------------------------------------------------------
 
@@ -246,8 +247,8 @@ class Signalling:
             for event in batch.events:
                 if isinstance(event, CallFinished):
                     self._spawn(self._call_ended(event))
-        for listener in self.listeners:
-            listener(batch)
+        for event in batch.events:
+            self.bus.publish(event)
         self._arm(now)
         self._drained.set()
 
